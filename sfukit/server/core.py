@@ -19,12 +19,14 @@ from sfukit.server.native_messages import (
     IceCredentials,
     LayerSwitched,
     PublicationStarted,
+    QualityChanged,
     RoomClosed,
     SsrcUnbound,
     TransportState,
     WorkerEnded,
 )
 from sfukit.server.publication import Publication, Subscription
+from sfukit.server.quality import on_quality
 from sfukit.server.refusal_log import RefusalLog
 from sfukit.server.settings import Settings
 from sfukit.signaling.candidates import Address, host_lines
@@ -171,6 +173,8 @@ class Core:
             self.metrics.transport_state(event)
             if owner := self.transports.get(event.transport):
                 owner.on_transport_state(event)
+        elif isinstance(event, QualityChanged):
+            on_quality(event, self.subscriptions)
         elif isinstance(event, EncodingState):
             if publication := self.publications.get(event.publication):
                 publication.owner.on_encoding_state(publication, event)

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from sfukit.server.member import Member, Viewer
 from sfukit.server.publication import Publication, Subscription
+from sfukit.server.quality import described
 from sfukit.server.requests import SERVER_CONTEXT, authenticate
 from sfukit.server.room import Room
 from sfukit.server.server_context import ServerContext
@@ -76,6 +77,7 @@ def _participant(member: Member) -> dict[str, Any]:
         "role": member.role,
         "protocol": member.protocol,
         "transports": member.states,
+        "quality": described(member.quality),
         "publications": [_publication(entry) for entry in member.publications.values()],
         "subscriptions": [_subscription(entry) for entry in member.subscriptions],
     }
@@ -98,6 +100,7 @@ def _viewer(viewer: Viewer) -> dict[str, Any]:
     return {
         "publisher": viewer.publisher.uid,
         "transports": viewer.states,
+        "quality": described(viewer.quality),
         "subscriptions": [_subscription(entry) for entry in viewer.subscriptions],
     }
 
@@ -109,5 +112,7 @@ def _subscription(subscription: Subscription) -> dict[str, Any]:
         "kind": subscription.publication.kind,
         "negotiated": subscription.number is not None,
         "rid": subscription.rid,
+        "paused": subscription.paused,
+        "requested": msgspec.to_builtins(subscription.preference),
         "last_reason": subscription.last_reason,
     }

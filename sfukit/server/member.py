@@ -7,7 +7,7 @@ from sfukit.server.access import Rights, Role
 from sfukit.server.core import TransportSummary
 from sfukit.server.outbox import StateKey
 from sfukit.server.publication import Publication, Subscription
-from sfukit.signaling.room_messages import ParticipantInfo
+from sfukit.signaling.room_messages import ParticipantInfo, QualityNotification
 
 
 class Member(Protocol):
@@ -21,6 +21,7 @@ class Member(Protocol):
     number: int
     leave_reason: str | None
     states: dict[str, TransportSummary]
+    quality: QualityNotification | None
 
     @property
     def publications(self) -> Mapping[int, Publication]:
@@ -55,6 +56,7 @@ class Viewer(Protocol):
 
     publisher: Member
     states: dict[str, TransportSummary]
+    quality: QualityNotification | None
 
     @property
     def subscriptions(self) -> Iterable[Subscription]:

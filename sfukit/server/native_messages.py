@@ -88,6 +88,16 @@ class IndexTarget(msgspec.Struct, frozen=True, tag_field="kind", tag="index"):
 Target = AutoTarget | RidTarget | IndexTarget
 
 
+class Preference(msgspec.Struct, frozen=True):
+    """The size at which a subscriber shows a video, and its priority beside others."""
+
+    width: int | None = None
+    height: int | None = None
+    fps: int | None = None
+    priority: int = 0
+    pinned: bool = False
+
+
 class Command(msgspec.Struct, tag_field="type", kw_only=True):
     """The base of all commands; ``Engine`` sets the id."""
 
@@ -152,6 +162,7 @@ class Publish(Command, tag="publish"):
     feedback: list[str]
     fid_groups: list[tuple[int, int]] = []
     dynacast: bool = False
+    screen: bool = False
 
 
 class Unpublish(Command, tag="unpublish"):
@@ -175,6 +186,7 @@ class Subscribe(Command, tag="subscribe"):
     cname: str
     feedback: tuple[str, ...] = ()
     target: Target = AutoTarget()
+    preference: Preference = Preference()
 
 
 class ReplaceSource(Command, tag="replace_source"):
@@ -185,10 +197,11 @@ class ReplaceSource(Command, tag="replace_source"):
 
 
 class SetTarget(Command, tag="set_target"):
-    """Set the target encoding of a subscription."""
+    """Set the target encoding of a subscription, and how it is shown."""
 
     subscription: int
     target: Target
+    preference: Preference = Preference()
 
 
 class Unsubscribe(Command, tag="unsubscribe"):
@@ -284,6 +297,24 @@ class LayerSwitched(
     wait_ms: float | None = None
 
 
+class VideoQuality(msgspec.Struct, frozen=True):
+    """What one subscription gets of an estimate; ``rid`` None: the only encoding, or paused."""
+
+    subscription: int
+    rid: str | None = None
+    paused: bool = False
+    bitrate_bps: int = 0
+    reason: str = ""
+
+
+class QualityChanged(msgspec.Struct, tag_field="type", tag="quality"):
+    """What a transport sends within the estimate of its bandwidth (None: unlimited)."""
+
+    estimate_bps: int | None = None
+    sent_bps: int = 0
+    video: list[VideoQuality] = []
+
+
 class RoomClosed(msgspec.Struct, tag_field="type", tag="room_closed"):
     """The engine closed a room after an internal error."""
 
@@ -306,6 +337,7 @@ Event = (
     | EncodingsWanted
     | SsrcUnbound
     | LayerSwitched
+    | QualityChanged
     | RoomClosed
     | WorkerEnded
 )

@@ -16,6 +16,7 @@ _STATES: Mapping[str, tuple[str, ...]] = {
     "encoding-state": ("publication", "rid"),
     "encodings": ("publication",),
     "layer-switch": ("publication",),
+    "quality": (),
     "room-size": (),
 }
 

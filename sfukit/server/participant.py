@@ -35,6 +35,7 @@ from sfukit.signaling.room_messages import (
     OfferNotification,
     OwnPublication,
     ParticipantInfo,
+    QualityNotification,
 )
 
 log = structlog.get_logger()
@@ -89,6 +90,7 @@ class Participant:
         self.subscribe_connection: SubscribeConnection | None = None
         self.log = log.bind(trace_id=trace_id, room=room.name, participant=uid)
         self.states: dict[str, TransportSummary] = {}
+        self.quality: QualityNotification | None = None
         self._channel = channel
         self._streams: dict[str, int] = {}
         self._stream_numbers = itertools.count()
@@ -336,6 +338,11 @@ class Participant:
         )
         switch = LayerSwitch(number, event.before, event.after, event.reason, event.wait_ms)
         self._notify("layer-switch", switch)
+
+    def on_quality(self, quality: QualityNotification) -> None:
+        """Notify the participant of the estimate, and of what is sent and paused within it."""
+        self.quality = quality
+        self._notify("quality", quality)
 
     def on_negotiation_timeout(self) -> None:
         """Leave: the client did not answer an offer, or a transport did not connect, in time."""

@@ -9,13 +9,20 @@ from sfukit.server.native_messages import (
     EncodingsWanted,
     IndexTarget,
     LayerSwitched,
+    Preference,
     Publish,
     RidTarget,
     Target,
 )
 from sfukit.signaling.publish_answer import Published
 from sfukit.signaling.refusal import Refusal
-from sfukit.signaling.room_messages import Layer, OwnPublication, PublicationInfo, TrackInfo
+from sfukit.signaling.room_messages import (
+    Layer,
+    OwnPublication,
+    PublicationInfo,
+    QualityNotification,
+    TrackInfo,
+)
 
 
 class Publisher(Protocol):
@@ -87,6 +94,7 @@ class Publication:
             feedback=list(track.feedback),
             fid_groups=track.fid_groups,
             dynacast=self.owner.dynacast and self._has_publisher_rids,
+            screen=self.source.startswith("screen"),
         )
 
     def is_same_stream(self, track: Published) -> bool:
@@ -143,6 +151,9 @@ class SubscriptionOwner(Protocol):
     def on_layer_switch(self, subscription: "Subscription", event: LayerSwitched) -> None:
         """Handle a switch of the encoding."""
 
+    def on_quality(self, quality: QualityNotification) -> None:
+        """Handle a change of what is sent within the estimate of the bandwidth."""
+
 
 class Subscription:
     """One publication forwarded on one transport."""
@@ -152,5 +163,7 @@ class Subscription:
         self.owner = owner
         self.number: int | None = None  # the engine's id, None until negotiated
         self.target: Target = AutoTarget()
+        self.preference = Preference()
+        self.paused = False
         self.rid: str | None = None
         self.last_reason = "requested"

@@ -11,6 +11,7 @@ from sfukit.server.access import Access, Role
 from sfukit.server.call_limits import CallLimits
 from sfukit.server.core import Core
 from sfukit.server.limiter import RequestLimiter
+from sfukit.server.native_messages import Preference
 from sfukit.server.participant import Participant, SignalingChannel
 from sfukit.server.publication import Publication
 from sfukit.server.publish_connection import Change, parse_description
@@ -182,10 +183,14 @@ class Methods:
         return {"publications": ended}
 
     async def layers(self, raw: msgspec.Raw) -> dict[str, Any]:
-        """Select the encoding of a subscription."""
+        """Select the encoding of a subscription, or the size at which it is shown."""
         params = _layers.decode(raw)
         self.core.require_engine()
-        self._subscribe_connection().select_layer(params.publication, params.layer)
+        preference = Preference(
+            params.width, params.height, params.fps, params.priority, params.pinned
+        )
+        connection = self._subscribe_connection()
+        connection.select_layer(params.publication, params.layer, preference)
         return {}
 
     async def mute(self, raw: msgspec.Raw) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sfukit.server.native_messages import (
     Command,
     LayerSwitched,
     OpenTransport,
+    Preference,
     SetRemote,
     SetTarget,
     Subscribe,
@@ -25,7 +26,7 @@ from sfukit.server.publish_connection import remote_of
 from sfukit.signaling import extensions, sdp
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.refusal import Refusal
-from sfukit.signaling.room_messages import Layer, OfferNotification
+from sfukit.signaling.room_messages import Layer, OfferNotification, QualityNotification
 from sfukit.signaling.subscribe_offer import Accepted, SubscribeOffers, Track
 
 log = structlog.get_logger()
@@ -38,6 +39,9 @@ class Subscriber(Protocol):
 
     def on_transport_state(self, event: TransportState) -> None:
         """Handle a change of the transport state."""
+
+    def on_quality(self, quality: QualityNotification) -> None:
+        """Handle a change of what is sent within the estimate of the bandwidth."""
 
     def on_offer(self, offer: OfferNotification) -> None:
         """Send an offer to the client."""
@@ -111,7 +115,8 @@ class SubscribeConnection:
         self._unsubscribed.discard(publication.number)
         if publication.number not in self.subscriptions:
             self._add(publication, self._track(publication))
-        self._set_target(self.subscriptions[publication.number], target)
+        subscription = self.subscriptions[publication.number]
+        self._request(subscription, target, subscription.preference)
 
     def unsubscribe(self, publication: Publication) -> bool:
         """Unsubscribe; the publication is not subscribed to automatically again."""
@@ -127,15 +132,15 @@ class SubscribeConnection:
             for other in others:
                 self.auto_subscribe(other)
 
-    def select_layer(self, publication: int, layer: Layer) -> None:
-        """Select the encoding of a subscription."""
+    def select_layer(self, publication: int, layer: Layer, preference: Preference) -> None:
+        """Select the encoding of a subscription and the size at which it is shown."""
         subscription = self.subscriptions.get(publication)
         if subscription is None:
             raise Refusal(
                 "publication_unknown",
                 f"the participant has no subscription to publication {publication}",
             )
-        self._set_target(subscription, subscription.publication.target(layer))
+        self._request(subscription, subscription.publication.target(layer), preference)
 
     def start(self) -> None:
         """Send the first offer, after the response to the join."""
@@ -236,13 +241,15 @@ class SubscribeConnection:
         if subscription is not None and subscription.number is not None:
             self._core.subscriptions.pop(subscription.number, None)
 
-    def _set_target(self, subscription: Subscription, target: Target) -> None:
-        if subscription.target == target:
+    def _request(self, subscription: Subscription, target: Target, preference: Preference) -> None:
+        if (subscription.target, subscription.preference) == (target, preference):
             return
-        subscription.target = target
+        subscription.target, subscription.preference = target, preference
         if subscription.number is not None:
-            choosing = SetTarget(subscription=subscription.number, target=target)
-            self._core.engine.send(self._worker, [choosing])
+            request = SetTarget(
+                subscription=subscription.number, target=target, preference=preference
+            )
+            self._core.engine.send(self._worker, [request])
 
     def _offer(self) -> None:
         self._timer = None
@@ -275,6 +282,7 @@ class SubscribeConnection:
             feedback=accepted.feedback,
             cname=track.cname,
             target=subscription.target,
+            preference=subscription.preference,
         )
 
     def _check_started(self, started: list[Subscribe], outcomes: list[Outcome]) -> None:

@@ -28,6 +28,7 @@ from sfukit.signaling.candidates import Address
 from sfukit.signaling.codecs import same_bitstream
 from sfukit.signaling.play_answer import Played, Source, answer_viewer
 from sfukit.signaling.refusal import Refusal
+from sfukit.signaling.room_messages import QualityNotification
 from sfukit.signaling.transport import Credentials, LocalTransport, RemoteParameters
 
 log = structlog.get_logger()
@@ -82,6 +83,7 @@ class WhepViewer:
         self.local_address = local_address
         self.leave_reason: str | None = None
         self.states: dict[str, TransportSummary] = {}
+        self.quality: QualityNotification | None = None
         self.log = log.bind(trace_id=trace_id, room=room.name, participant="viewer")
         self.on_end: Callable[[str], None] | None = None
         self._uid = uid
@@ -217,6 +219,19 @@ class WhepViewer:
             after=event.after,
             reason=event.reason,
         )
+
+    def on_quality(self, quality: QualityNotification) -> None:
+        """Keep the estimate, and what is sent and paused within it, for ``/debug/rooms``."""
+        self.quality = quality
+        for entry in quality.video:
+            self.log.info(
+                "quality",
+                estimate_bps=quality.estimate_bps,
+                publication=entry.publication,
+                rid=entry.rid,
+                paused=entry.paused,
+                reason=entry.reason,
+            )
 
     def _sources(self) -> dict[str, Source]:
         """Return the publisher's first publication of each kind."""

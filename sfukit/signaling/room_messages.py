@@ -6,6 +6,9 @@ import msgspec
 
 Layer = str | Annotated[int, msgspec.Meta(ge=0, le=15)]
 Text = Annotated[str, msgspec.Meta(max_length=128)]
+Pixels = Annotated[int, msgspec.Meta(ge=1, le=16_384)]
+FrameRate = Annotated[int, msgspec.Meta(ge=1, le=240)]
+Priority = Annotated[int, msgspec.Meta(ge=0, le=100)]
 MAX_MESSAGE_BYTES = 16 * 1024
 MAX_PUBLICATIONS_NAMED = 200
 
@@ -90,10 +93,24 @@ class UnsubscribeParams(msgspec.Struct):
 
 
 class LayersParams(msgspec.Struct):
-    """Select the encoding of a subscription."""
+    """Select the encoding of a subscription, or say how it is shown; all of it holds.
+
+    ``width`` and ``height`` in pixels, together; ``fps`` the highest useful frame rate. The fields
+    that are left out have their default, whatever an earlier request said.
+    """
 
     publication: int
-    layer: Layer
+    layer: Layer = "auto"
+    width: Pixels | None = None
+    height: Pixels | None = None
+    fps: FrameRate | None = None
+    priority: Priority = 0
+    pinned: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.width is None) != (self.height is None):
+            missing = "height" if self.height is None else "width"
+            raise ValueError(f"width and height belong together: {missing} is missing")
 
 
 class MuteParams(msgspec.Struct):
@@ -216,3 +233,21 @@ class LayerSwitch(msgspec.Struct, rename={"before": "from", "after": "to"}):
     after: str | None
     reason: str
     wait_ms: float | None
+
+
+class VideoQuality(msgspec.Struct):
+    """What one subscription receives within the estimate; ``rid`` is None where it is paused."""
+
+    publication: int
+    rid: str | None
+    paused: bool
+    bitrate_bps: int
+    reason: str
+
+
+class QualityNotification(msgspec.Struct):
+    """What the server sends within its estimate of the bandwidth to the client."""
+
+    estimate_bps: int | None
+    sent_bps: int
+    video: list[VideoQuality]

@@ -88,12 +88,12 @@ class Tab:
 
 @pytest.fixture
 async def tabs(browser: Browser, server: Server) -> AsyncIterator[tuple[Tab, Tab]]:
-    """Ann and Bob in one room, each receiving encoding f of the other."""
+    """Ann and Bob in one room, each receiving encoding h of the other: it fits the tile."""
     ann, bob = [Tab(await browser.page(server.url("/")), name) for name in ("ann", "bob")]
     await ann.join("tabs")
     await bob.join("tabs")
     for tab in (ann, bob):
-        await tab.shows(WIDTHS["f"], within_s=30)
+        await tab.shows(WIDTHS["h"], within_s=30)
     yield ann, bob
     for tab in (ann, bob):
         await tab.page.run("() => sfukit.leave()")
@@ -102,10 +102,10 @@ async def tabs(browser: Browser, server: Server) -> AsyncIterator[tuple[Tab, Tab
 async def test_two_tabs_receive_each_other(tabs: tuple[Tab, Tab], server: Server) -> None:
     ann, bob = tabs
     before = {tab.name: await tab.row("video") for tab in tabs}
-    sent_before = {tab.name: await tab.frames_sent("f") for tab in tabs}
+    sent_before = {tab.name: await tab.frames_sent("h") for tab in tabs}
     await asyncio.sleep(MEASURED_S)
     after = {tab.name: await tab.row("video") for tab in tabs}
-    sent_after = {tab.name: await tab.frames_sent("f") for tab in tabs}
+    sent_after = {tab.name: await tab.frames_sent("h") for tab in tabs}
 
     for tab, other in ((ann, bob), (bob, ann)):
         first, last = before[tab.name], after[tab.name]

@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rtc::codec::dependency::DependencyReader;
+use rtc::codec::frame_size::frame_size;
 use rtc::codec::h264::{MAX_STAP_A_LEN, ParameterSets};
 use rtc::codec::{Codec, Rewriter, describe, picture_id, red};
 
@@ -27,6 +28,7 @@ proptest! {
     ) {
         for codec in CODECS {
             let described = describe(codec, &payload, marker);
+            prop_assert!(frame_size(codec, &payload).is_none_or(|(width, height)| width > 0 && height > 0));
             prop_assert!(described.readable || !(described.info.start || described.info.keyframe));
             let mut copy = other.clone();
             picture_id::Shift { id, tl0, key_index }.rewrite(&mut copy, &described);

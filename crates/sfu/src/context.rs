@@ -29,6 +29,8 @@ pub enum Timer {
     Pace(SubscriberKey),
     /// A new budget of a subscriber.
     Budget(SubscriberKey),
+    /// An allocation to a subscriber is due though nothing has changed.
+    Allocation(SubscriberKey),
     /// The next round of a bandwidth probe to a subscriber.
     Probe(SubscriberKey),
     /// The batching window of the room ends.

@@ -100,6 +100,22 @@ pub enum Target {
     },
 }
 
+/// How a subscriber shows a publication, and how important it is beside others.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Preference {
+    /// Pixels per line; with `height` or not at all.
+    pub width: Option<u16>,
+    /// Lines.
+    pub height: Option<u16>,
+    /// Highest useful frame rate, in frames per second.
+    pub fps: Option<u16>,
+    /// A higher priority gets more of an estimate; 0 the lowest.
+    pub priority: u8,
+    /// Whether it comes before all that are not pinned.
+    pub pinned: bool,
+}
+
 /// Audio or video.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -157,6 +173,8 @@ pub enum Request {
     SetTarget {
         subscription: SubscriptionId,
         target: Target,
+        #[serde(default)]
+        preference: Preference,
     },
     ReplaceSource {
         subscription: SubscriptionId,
@@ -208,6 +226,9 @@ pub struct PublishRequest {
     /// Dynacast: the publisher stops and starts encodings on [`Event::EncodingsWanted`].
     #[serde(default)]
     pub dynacast: bool,
+    /// Whether it is a shared screen, which gets more of an estimate than a camera.
+    #[serde(default)]
+    pub screen: bool,
 }
 
 /// Send a publication to a transport.
@@ -241,6 +262,9 @@ pub struct SubscribeRequest {
     /// Which encoding.
     #[serde(default)]
     pub target: Target,
+    /// How it is shown.
+    #[serde(default)]
+    pub preference: Preference,
 }
 
 /// Why a command was refused.
@@ -347,6 +371,28 @@ pub enum Event {
         /// None: no switch, since the requested encoding is inactive.
         wait_ms: Option<f64>,
     },
+    /// What a transport sends within the estimate of its bandwidth, where that limits it or has
+    /// just ceased to limit it.
+    Quality {
+        estimate_bps: Option<u64>,
+        sent_bps: u64,
+        video: Vec<VideoQuality>,
+    },
     /// The engine dropped a room that panicked.
     RoomClosed { room: RoomId, reason: &'static str },
+}
+
+/// What one subscription gets of an estimate.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct VideoQuality {
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// The encoding that it gets, `None` for the only one, or where it is paused.
+    pub rid: Option<String>,
+    /// Whether nothing is sent.
+    pub paused: bool,
+    /// Bitrate on the wire of the encoding, bit/s.
+    pub bitrate_bps: u64,
+    /// Reason code.
+    pub reason: &'static str,
 }

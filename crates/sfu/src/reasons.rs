@@ -4,7 +4,9 @@
 pub const REQUESTED: &str = "requested";
 /// The highest encoding.
 pub const BEST: &str = "best";
-/// A higher one would exceed the estimated bandwidth.
+/// The frame size or frame rate that the subscriber requested.
+pub const SIZE: &str = "size";
+/// A higher one, or any, would exceed the estimated bandwidth.
 pub const BANDWIDTH: &str = "bandwidth";
 /// The requested encoding is inactive.
 pub const ENCODING_INACTIVE: &str = "encoding_inactive";

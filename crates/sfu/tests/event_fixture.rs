@@ -3,7 +3,7 @@
 //! there, and one that is not written here does not compile.
 
 use serde_json::Value;
-use sfu::message::{CommandError, ErrorCode, Event, TransportState};
+use sfu::message::{CommandError, ErrorCode, Event, TransportState, VideoQuality};
 
 const FIXTURE: &str = include_str!("../../../tests/fixtures/events/server.json");
 
@@ -81,7 +81,8 @@ fn after(event: Option<&Event>) -> Option<Vec<Event>> {
                 wait_ms: None,
             },
         ],
-        Some(Event::LayerSwitch { .. }) => vec![Event::RoomClosed {
+        Some(Event::LayerSwitch { .. }) => qualities(),
+        Some(Event::Quality { .. }) => vec![Event::RoomClosed {
             room: 1,
             reason: "internal_error",
         }],
@@ -114,6 +115,31 @@ fn done() -> Vec<Event> {
         result: Some(serde_json::json!({ "transports": [] })),
     };
     refusals.chain([carried_out]).collect()
+}
+
+fn qualities() -> Vec<Event> {
+    let video = |rid: Option<&str>, paused, reason| VideoQuality {
+        subscription: 1,
+        rid: rid.map(str::to_owned),
+        paused,
+        bitrate_bps: 550_000,
+        reason,
+    };
+    vec![
+        Event::Quality {
+            estimate_bps: Some(1_000_000),
+            sent_bps: 600_000,
+            video: vec![
+                video(Some("h"), false, "bandwidth"),
+                video(None, true, "bandwidth"),
+            ],
+        },
+        Event::Quality {
+            estimate_bps: None,
+            sent_bps: 0,
+            video: Vec::new(),
+        },
+    ]
 }
 
 fn transport_states() -> Vec<Event> {

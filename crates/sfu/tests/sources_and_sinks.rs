@@ -180,6 +180,7 @@ fn request(world: &mut World, publication: u32) -> SubscribeRequest {
         feedback: Vec::new(),
         cname: "recorder".into(),
         target: Target::Auto,
+        preference: Preference::default(),
     }
 }
 

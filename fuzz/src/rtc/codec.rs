@@ -1,6 +1,7 @@
 //! Payloads and dependency descriptors: described, rewritten and described again.
 
 use rtc::codec::dependency::DependencyReader;
+use rtc::codec::frame_size::frame_size;
 use rtc::codec::h264::{MAX_STAP_A_LEN, ParameterSets};
 use rtc::codec::{Codec, Described, Rewriter, describe, picture_id, red};
 use wire::dependency::{Descriptor, Structure};
@@ -31,6 +32,7 @@ pub fn codec(data: &[u8]) {
         let described = describe(codec, payload, marker);
         let info = described.info;
         assert!(described.readable || !(info.start || info.keyframe));
+        assert!(frame_size(codec, payload).is_none_or(|size| size.0 > 0 && size.1 > 0));
         let shift = match action {
             0 => rewriter.switch(&described),
             1 => {

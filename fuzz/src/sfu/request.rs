@@ -1,8 +1,8 @@
 //! What a control plane might ask for, sensible or not.
 
 use sfu::message::{
-    EncodingParameters, ExtensionIds, Kind, PublishRequest, RemoteParameters, Request, Setup,
-    SubscribeRequest, Target,
+    EncodingParameters, ExtensionIds, Kind, Preference, PublishRequest, RemoteParameters, Request,
+    Setup, SubscribeRequest, Target,
 };
 use wire::extension::Extension;
 
@@ -41,6 +41,7 @@ pub fn any_request(input: &mut Input<'_>) -> Request {
         7 | 8 => Request::SetTarget {
             subscription: any_name(input),
             target: any_target(input),
+            preference: any_preference(input),
         },
         9 | 10 => Request::SetMuted {
             publication: any_name(input),
@@ -95,6 +96,16 @@ fn any_target(input: &mut Input<'_>) -> Target {
     }
 }
 
+fn any_preference(input: &mut Input<'_>) -> Preference {
+    Preference {
+        width: input.flag().then(|| input.u16()),
+        height: input.flag().then(|| input.u16()),
+        fps: input.flag().then(|| input.u16()),
+        priority: input.u8(),
+        pinned: input.flag(),
+    }
+}
+
 fn any_publication(input: &mut Input<'_>) -> PublishRequest {
     let codec = input.pick(&CODECS);
     let is_audio = matches!(codec, "opus" | "red" | "PCMU");
@@ -111,6 +122,7 @@ fn any_publication(input: &mut Input<'_>) -> PublishRequest {
         extensions: extensions(input),
         feedback: feedback(input),
         dynacast: input.flag(),
+        screen: input.flag(),
         fid_groups: (0..input.below(3))
             .map(|_| (input.pick(&SSRCS), input.pick(&SSRCS)))
             .collect(),
@@ -141,6 +153,7 @@ fn any_subscription(input: &mut Input<'_>) -> SubscribeRequest {
         feedback: Vec::new(),
         cname: "c".repeat(usize::from(input.u8()) * 2),
         target: any_target(input),
+        preference: any_preference(input),
     }
 }
 
@@ -198,6 +211,7 @@ pub fn camera_and_microphone(transport: u32) -> [PublishRequest; 2] {
             extensions: extensions(&mut Input::new(&[])),
             feedback: feedback(&mut Input::new(&[])),
             dynacast: true,
+            screen: false,
         };
     let camera = vec![
         encoding(Some("l"), 1001, Some(2001)),
@@ -226,5 +240,6 @@ pub fn usual_subscription(transport: u32, subscription: u32, publication: u32) -
         feedback: vec!["transport-cc".to_owned()],
         cname: "subscriber".to_owned(),
         target: Target::Auto,
+        preference: Preference::default(),
     }
 }

@@ -29,7 +29,8 @@ export class Call extends EventTarget {
   errors = [];
   sources = []; // published {track, source, stream, secondary}; secondary: a screen share secondary the camera
   roster = new Roster();
-  layers = new Map(); // publication -> {rid, reason, waitMs, requested, ended}
+  layers = new Map(); // publication -> {rid, reason, waitMs, requested, ended, shown, paused}
+  quality = null; // {estimate_bps, sent_bps, video} reported by the server
   encodings = new Map(); // "publication/rid" -> {active, reason} reported by the server
   received = []; // statistics of inbound streams
   sent = []; // statistics of outbound encodings
@@ -83,10 +84,18 @@ export class Call extends EventTarget {
 
   async setLayer(publication, layer) {
     const { uid, source } = this.roster.publication(publication) ?? {};
-    await this.#requireSession().call("layers", { publication, layer });
+    await this.#requestLayer(publication, layer);
     this.#requestedLayers.set(`${uid}/${source}`, layer);
     this.#layer(publication).requested = layer;
     this.#changed();
+  }
+
+  // size: {width, height} at which the video is shown; the server sends no larger encoding, unless
+  // one was requested by its rid.
+  async setShownSize(publication, size) {
+    const layer = this.#layer(publication);
+    layer.shown = size;
+    if (layer.requested === "auto" && this.#session && this.state === "joined") await this.#requestLayer(publication, "auto");
   }
 
   async mute(kind, muted) {
@@ -166,6 +175,7 @@ export class Call extends EventTarget {
     this.#options = { ...this.#options, uid: result.uid };
     this.roster.reset(result);
     this.layers.clear();
+    this.quality = null;
     this.encodings.clear();
     this.#rates = new Rates();
     this.#lastError = "";
@@ -220,6 +230,9 @@ export class Call extends EventTarget {
       case "layer-switch":
         Object.assign(this.#layer(params.publication), { rid: params.to, reason: params.reason, waitMs: params.wait_ms });
         break;
+      case "quality":
+        this.#qualityChanged(params);
+        break;
       case "encoding-state":
         this.encodings.set(`${params.publication}/${params.rid ?? ""}`, params);
         break;
@@ -229,6 +242,15 @@ export class Call extends EventTarget {
     }
     this.#announce(method, params);
     this.#changed();
+  }
+
+  #qualityChanged(quality) {
+    this.quality = quality;
+    for (const { publication, paused, reason } of quality.video) {
+      const layer = this.#layer(publication);
+      if (layer.reason !== reason) layer.waitMs = null;
+      Object.assign(layer, { paused, reason, rid: paused ? null : layer.rid });
+    }
   }
 
   #announce(method, params) {
@@ -257,9 +279,14 @@ export class Call extends EventTarget {
   }
 
   #layer(publication) {
-    const initial = { rid: null, reason: null, waitMs: null, requested: "auto", ended: null };
+    const initial = { rid: null, reason: null, waitMs: null, requested: "auto", ended: null, shown: null, paused: false };
     if (!this.layers.has(publication)) this.layers.set(publication, initial);
     return this.layers.get(publication);
+  }
+
+  #requestLayer(publication, layer) {
+    const shown = layer === "auto" ? this.#layer(publication).shown : null;
+    return this.#requireSession().call("layers", { publication, layer, ...shown });
   }
 
   #applyMute() {
@@ -289,6 +316,7 @@ export class Call extends EventTarget {
     this.received = [];
     this.sent = [];
     this.serverStats = null;
+    this.quality = null;
   }
 
   #failed(error) {

@@ -9,12 +9,14 @@ export class Grid {
   #tiles = new Map();
   #localTiles = new Map();
   #onlayer;
+  #onsize;
   #audioMuted = true;
 
-  constructor(root, call, onlayer) {
+  constructor(root, call, onlayer, onsize) {
     this.#root = root;
     this.#call = call;
     this.#onlayer = onlayer;
+    this.#onsize = onsize;
   }
 
   set audioMuted(muted) {
@@ -52,7 +54,7 @@ export class Grid {
   }
 
   #createTile() {
-    const tile = new Tile(this.#onlayer);
+    const tile = new Tile(this.#onlayer, this.#onsize);
     tile.muted = this.#audioMuted;
     return tile;
   }

@@ -8,6 +8,7 @@ import { Grid } from "./grid.js";
 import { Lobby } from "./lobby.js";
 import { Notices } from "./notices.js";
 import { closeSource, openSource } from "./source.js";
+import { qualityText } from "./texts.js";
 
 const STATS_INTERVAL_MS = 1000;
 const ERROR_SHOWN_MS = 15_000;
@@ -20,7 +21,12 @@ const token = link.get("access_token") ?? link.get("token");
 const call = new Call();
 const notices = new Notices(at("notices"));
 const eventLog = new EventLog(at("event-log"), call);
-const grid = new Grid(at("grid"), call, (publication, layer) => attempt(() => call.setLayer(publication, layer)));
+const grid = new Grid(
+  at("grid"),
+  call,
+  (publication, layer) => attempt(() => call.setLayer(publication, layer)),
+  (publication, size) => call.setShownSize(publication, size).catch(() => {}), // ended meanwhile
+);
 const lobby = new Lobby(at("lobby"), { room: link.get("room"), name: link.get("name") }, (options) => attempt(() => join(options)));
 const controls = new Controls(at("controls"), {
   mic: () => attempt(() => call.mute("audio", !call.isMuted("audio"))),
@@ -121,6 +127,7 @@ function show() {
   at("state").dataset.state = call.state;
   write(at("title"), inside ? call.room : "");
   write(at("participants"), call.state === "joined" ? participantsText() : "");
+  showEstimate(inside);
   at("gaps").hidden = !inside || call.gaps.length === 0;
   write(at("gaps"), gapText());
   showInvitation();
@@ -147,6 +154,13 @@ function participantsText() {
   const receiveOnly = call.roster.participants.filter(({ publications }) => publications.length === 0);
   const suffix = receiveOnly.length ? `, ${receiveOnly.length} receive-only` : "";
   return `${call.roster.count} ${call.roster.count === 1 ? "participant" : "participants"}${suffix}`;
+}
+
+// Only reported where the bandwidth limits what is received.
+function showEstimate(inside) {
+  const text = inside ? qualityText(call.quality) : "";
+  at("estimate").hidden = text === "";
+  write(at("estimate"), text);
 }
 
 function gapText() {
@@ -242,6 +256,9 @@ window.sfukit = {
   },
   get encodings() {
     return call.sent;
+  },
+  get quality() {
+    return call.quality;
   },
   measure: () => call.measure(),
   join,

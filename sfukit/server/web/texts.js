@@ -3,6 +3,7 @@
 const LAYER_SWITCHES = {
   requested: "requested",
   best: "highest active encoding",
+  size: "fits the size of the tile",
   bandwidth: "limited by the estimated bandwidth",
   encoding_inactive: "the preferred encoding is inactive",
   no_encoding: "no encoding is active",
@@ -73,6 +74,14 @@ const ERRORS = {
 };
 
 const SOURCES = { camera: "camera", canvas: "generated", screen_share: "screen", microphone: "microphone" };
+
+// quality: the notification, or null
+export function qualityText(quality) {
+  const limited = quality?.video.filter(({ reason }) => reason === "bandwidth") ?? [];
+  if (!limited.length || quality.estimate_bps === null) return "";
+  const paused = limited.filter((entry) => entry.paused).length;
+  return `bandwidth about ${formatBitrate(quality.estimate_bps)}${paused ? `, ${paused} paused` : ""}`;
+}
 
 export const layerSwitchText = (reason) => LAYER_SWITCHES[reason] ?? plainText(reason);
 export const encodingStateText = (reason) => ENCODING_STATES[reason] ?? plainText(reason);

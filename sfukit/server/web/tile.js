@@ -2,6 +2,7 @@
 
 import { element, icon, write } from "./dom.js";
 import { LayerSelector } from "./layers.js";
+import { ShownSize } from "./shown-size.js";
 import { errorText, formatBitrate, formatLoss, formatMilliseconds, layerSwitchText, sourceText } from "./texts.js";
 
 const FROZEN_AFTER_MS = 3000;
@@ -21,8 +22,11 @@ export class Tile {
   #view = null;
   #live = true;
   #ended = null;
+  #paused = false;
+  #shownSize;
 
-  constructor(onlayer) {
+  constructor(onlayer, onsize) {
+    this.#shownSize = new ShownSize(this.#video, onsize);
     this.#selector = new LayerSelector((layer) => onlayer(this.#view.video.publication, layer));
     for (const [name, value] of this.#values) {
       this.#videoStats.append(element("div", {}, element("dt", {}, name), value));
@@ -41,11 +45,13 @@ export class Tile {
     this.#view = view;
     this.#live = live;
     this.#ended = layer?.ended ?? null;
+    this.#paused = layer?.paused ?? false;
     const source = view.video ? sourceText(view.video.source) : "audio only";
     this.root.setAttribute("aria-label", `${view.name}, ${source}`);
     write(this.#name, view.name);
     this.#showBadges(view, source);
     if (live) this.#play([tracks.video, tracks.audio].filter(Boolean));
+    this.#shownSize.report(live && tracks.video ? view.video.publication : null);
     this.#selector.show(view.video?.rids ?? [], layer);
     this.#videoStats.hidden = !view.video;
     write(this.#reason, reasonText(view, layer));
@@ -108,6 +114,7 @@ export class Tile {
     if (this.#ended) return errorText({ reason: this.#ended }).cause;
     if (!video) return "no video";
     if (video.muted) return "video muted";
+    if (this.#paused) return "video paused: not enough bandwidth";
     if (this.#lastFrame.framesDecoded <= 0) return "waiting for the first frame";
     return performance.now() - this.#lastFrame.at_ms > FROZEN_AFTER_MS ? "video frozen" : "";
   }
@@ -115,7 +122,8 @@ export class Tile {
 
 function reasonText({ video }, layer) {
   if (!video || video.muted || !layer?.reason) return "";
-  const { rid, requested, reason, waitMs } = layer;
+  const { rid, requested, reason, waitMs, paused } = layer;
+  if (paused) return `Paused: ${layerSwitchText(reason)}`;
   if (requested !== "auto" && rid && requested !== rid) return `Encoding ${requested} requested; ${rid} is received until the switch`;
   const waited = waitMs ? ` after ${formatMilliseconds(waitMs)}` : "";
   const received = rid ? `Encoding ${rid}` : video.rids.length ? "No encoding" : "Single encoding";

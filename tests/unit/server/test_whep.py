@@ -5,15 +5,18 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
+from sfukit.server.debug import describe
 from sfukit.server.mock_engine import MockEngine
 from sfukit.server.native_messages import (
     CloseTransport,
     Command,
     CommandError,
     OpenTransport,
+    QualityChanged,
     ReplaceSource,
     Subscribe,
     TransportState,
+    VideoQuality,
 )
 from sfukit.signaling import sdp
 from sfukit.signaling.token import VideoGrants, claims_for, sign
@@ -63,6 +66,18 @@ async def test_a_viewer_receives_the_publications(stage: Stage) -> None:
     commands = stage.engine.commands_of(Subscribe)
     assert [command.publication for command in commands] == [1, 2]
     assert [command.rtx_payload_type for command in commands] == [None, 97]
+
+
+async def test_what_an_estimate_limits_is_shown_for_a_viewer(stage: Stage) -> None:
+    await publish(stage)
+    await play(stage)
+    command = stage.engine.commands_of(Subscribe)[1]
+    quality = VideoQuality(command.subscription, None, True, 0, "bandwidth")
+    stage.engine.emit(QualityChanged(100_000, 40_000, [quality]))
+    viewer = describe(stage.context)["rooms"][0]["viewers"][0]
+    assert viewer["quality"]["estimate_bps"] == 100_000
+    assert viewer["quality"]["video"][0]["reason"] == "bandwidth"
+    assert [entry["paused"] for entry in viewer["subscriptions"]] == [False, True]
 
 
 @pytest.mark.parametrize("path", ["/whep/demo", "/whep/demo/ann", "/whep/elsewhere"])

@@ -33,6 +33,28 @@ fn first_element(aggregation: u8, rest: &[u8]) -> Option<&[u8]> {
     (!element.is_empty()).then_some(element)
 }
 
+/// The OBU elements of a payload that does not continue one of an earlier packet; a truncated one
+/// ends them. Where W is 0 every element has a length, else all but the last.
+pub(super) fn elements(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (aggregation, mut rest) = match payload.split_first() {
+        Some((aggregation, rest)) if aggregation & CONTINUES == 0 => (*aggregation, rest),
+        _ => (0, &[][..]),
+    };
+    let mut left = usize::from(aggregation >> 4 & 0x03);
+    core::iter::from_fn(move || {
+        left = left.wrapping_sub(1);
+        let (element, tail) = match left {
+            0 => (rest, &[][..]),
+            _ => {
+                let (len, tail) = read_leb128(rest)?;
+                tail.split_at_checked(len)?
+            }
+        };
+        rest = tail;
+        (!element.is_empty()).then_some(element)
+    })
+}
+
 fn read_obu_header(element: &[u8], info: &mut FrameInfo) -> Option<()> {
     let header = *element.first()?;
     info.start = STARTING.contains(&(header >> 3 & 0x0f));

@@ -108,6 +108,14 @@ fn aggregated(payload: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     })
 }
 
+/// The parameter sets of a payload, without those that are fragmented.
+pub(super) fn parameter_sets(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let kind = payload.first().map_or(0, |header| header & TYPE);
+    let single = matches!(kind, SPS | PPS).then_some(payload);
+    let aggregate = if kind == STAP_A { payload } else { &[] };
+    single.into_iter().chain(aggregated(aggregate).flatten())
+}
+
 /// The latest parameter sets of an encoding, for subscribers that join later.
 ///
 /// Some encoders use a new id at every keyframe, so the latest few are kept, bounded in number and

@@ -6,6 +6,7 @@
 
 pub mod av1;
 pub mod dependency;
+pub mod frame_size;
 pub mod h264;
 pub mod h265;
 pub mod opus;

@@ -10,10 +10,7 @@ pub(super) fn describe(payload: &[u8], marker: bool) -> Option<Described> {
         readable: true,
         ..Described::default()
     };
-    let mut at = 1;
-    if first & EXTENDED != 0 {
-        at = read_extension(payload, &mut described)?;
-    }
+    let at = read_descriptor(payload, &mut described)?;
     let header = *payload.get(at)?;
     let info = &mut described.info;
     info.start = first & START_OF_PARTITION != 0 && first & PARTITION_INDEX == 0;
@@ -23,6 +20,18 @@ pub(super) fn describe(payload: &[u8], marker: bool) -> Option<Described> {
     info.switch_point |= info.keyframe;
     info.discardable = first & NON_REFERENCE != 0;
     Some(described)
+}
+
+/// Return the length of the payload descriptor.
+pub(super) fn descriptor_len(payload: &[u8]) -> Option<usize> {
+    read_descriptor(payload, &mut Described::default())
+}
+
+fn read_descriptor(payload: &[u8], described: &mut Described) -> Option<usize> {
+    match payload.first()? & EXTENDED != 0 {
+        true => read_extension(payload, described),
+        false => Some(1),
+    }
 }
 
 /// Read the optional fields and return the length of the descriptor.

@@ -10,9 +10,26 @@ pub(super) fn describe(payload: &[u8]) -> Option<Described> {
         readable: true,
         ..Described::default()
     };
+    let at = read_descriptor(payload, &mut described)?;
+    payload.get(at)?;
+    let info = &mut described.info;
+    info.start = flags & START_OF_FRAME != 0;
+    info.end = flags & END_OF_FRAME != 0;
+    info.keyframe = flags & INTER_PREDICTED == 0 && info.spatial == 0;
+    info.switch_point |= info.keyframe;
+    Some(described)
+}
+
+/// Return the length of the payload descriptor, without its scalability structure.
+pub(super) fn descriptor_len(payload: &[u8]) -> Option<usize> {
+    read_descriptor(payload, &mut Described::default())
+}
+
+fn read_descriptor(payload: &[u8], described: &mut Described) -> Option<usize> {
+    let flags = *payload.first()?;
     let Described {
         info, picture_ids, ..
-    } = &mut described;
+    } = described;
     let mut at = 1;
     if flags & PICTURE_ID != 0 {
         at += read_picture_id(payload, at, picture_ids)?;
@@ -29,12 +46,7 @@ pub(super) fn describe(payload: &[u8]) -> Option<Described> {
     if flags & FLEXIBLE != 0 && flags & INTER_PREDICTED != 0 {
         at = skip_references(payload, at)?;
     }
-    payload.get(at)?;
-    info.start = flags & START_OF_FRAME != 0;
-    info.end = flags & END_OF_FRAME != 0;
-    info.keyframe = flags & INTER_PREDICTED == 0 && info.spatial == 0;
-    info.switch_point |= info.keyframe;
-    Some(described)
+    Some(at)
 }
 
 fn read_layers(byte: u8, info: &mut FrameInfo) {

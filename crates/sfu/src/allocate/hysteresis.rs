@@ -57,6 +57,15 @@ impl Rise {
         ceiling_bps: 0,
     };
 
+    /// The same with nothing to spare.
+    #[must_use]
+    pub fn without_spare(self) -> Self {
+        Self {
+            spare_percent: 0,
+            ..self
+        }
+    }
+
     /// Return whether a step may be added that makes the sum this high.
     #[must_use]
     pub fn allows(&self, sum_bps: u64, available_bps: u64) -> bool {

@@ -1,7 +1,8 @@
 //! The levels that one subscription may get, from the lowest to the highest.
 
+use super::Grant;
 use super::wish::{Ask, Candidate, Held, Wish};
-use super::{BANDWIDTH, BEST, ENCODING_INACTIVE, Grant, NO_ENCODING, REQUESTED, SIZE};
+use crate::reasons::{BANDWIDTH, BEST, ENCODING_INACTIVE, NO_ENCODING, REQUESTED, SIZE};
 
 /// A frame of up to this many times the pixels asked for is admitted: of two encodings whose
 /// widths differ by a factor of two the nearer one is.
@@ -15,7 +16,7 @@ pub(super) struct Ladder {
     pub levels: Vec<usize>,
     /// Levels that the subscription has now.
     pub held: usize,
-    /// Whether the subscription was granted or refused a layer before.
+    /// Whether nothing has been granted or refused to the subscription yet.
     pub is_new: bool,
     /// Reason code of the highest level.
     reason: &'static str,
@@ -23,7 +24,7 @@ pub(super) struct Ladder {
 
 impl Ladder {
     pub fn new(wish: &Wish<'_>) -> Self {
-        let admitted = admitted(&wish.ask, wish.candidates);
+        let admitted: Vec<usize> = admitted(&wish.ask, wish.candidates).collect();
         let usable = |nth: &usize| wish.candidates[*nth].usable;
         let mut levels: Vec<usize> = admitted.iter().copied().filter(usable).collect();
         let reason = reason(&wish.ask, wish.candidates, &admitted, levels.last());
@@ -60,19 +61,27 @@ impl Ladder {
     }
 }
 
-/// Return the candidates that a request admits: those of the smallest frame in any case.
-fn admitted(ask: &Ask, candidates: &[Candidate]) -> Vec<usize> {
+/// Return the highest bitrate on the wire that a request admits, also of layers that are not sent
+/// yet, bit/s.
+#[must_use]
+pub fn wanted_bps(wish: &Wish<'_>) -> u64 {
+    let admitted = admitted(&wish.ask, wish.candidates);
+    let bps = admitted.map(|nth| wish.candidates[nth].wire_bps);
+    bps.max().unwrap_or(0)
+}
+
+/// List the candidates that a request admits: those of the smallest frame in any case.
+fn admitted<'a>(ask: &'a Ask, candidates: &'a [Candidate]) -> impl Iterator<Item = usize> + 'a {
     let top_encoding = ask.encoding.and_then(|asked| {
         let is_asked = |candidate: &Candidate| candidate.encoding == asked;
         candidates.iter().rposition(is_asked)
     });
-    let smallest = |nth: usize| same_frame_size(&candidates[0], &candidates[nth]);
-    let fits = |nth: &usize| {
+    (0..candidates.len()).filter(move |nth| {
         let candidate = &candidates[*nth];
+        let is_smallest = same_frame_size(&candidates[0], candidate);
         let is_within = top_encoding.is_none_or(|top| *nth <= top) && fits_size(ask, candidate);
-        (is_within || smallest(*nth)) && fits_fps(ask, candidate)
-    };
-    (0..candidates.len()).filter(fits).collect()
+        (is_within || is_smallest) && fits_fps(ask, candidate)
+    })
 }
 
 fn same_frame_size(one: &Candidate, other: &Candidate) -> bool {

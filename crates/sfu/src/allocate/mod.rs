@@ -15,10 +15,9 @@
 pub mod hysteresis;
 mod ladder;
 mod order;
-pub mod select;
-pub mod share;
 mod wish;
 
+pub use ladder::wanted_bps;
 pub use wish::{Ask, Candidate, FrameSize, Held, Rank, Wish};
 
 use hysteresis::Rise;
@@ -70,19 +69,6 @@ pub struct Allocation {
     /// What a probe should try next.
     pub next: Option<NextStep>,
 }
-
-/// The highest encoding.
-pub const BEST: &str = "best";
-/// The encoding that the subscriber requested by name.
-pub const REQUESTED: &str = "requested";
-/// The frame size or frame rate that the subscriber requested.
-pub const SIZE: &str = "size";
-/// A higher layer, or any, would exceed the estimate.
-pub const BANDWIDTH: &str = "bandwidth";
-/// The layer that would be sent is inactive.
-pub const ENCODING_INACTIVE: &str = "encoding_inactive";
-/// No encoding is active.
-pub const NO_ENCODING: &str = "no_encoding";
 
 /// Allocate an estimate to the video subscriptions of one transport.
 ///
@@ -140,7 +126,11 @@ fn grant_steps<'a>(
             continue;
         }
         let sum_bps = granted.sum_bps.saturating_add(step.cost_bps);
-        let may_rise = || sum_bps <= present_bps || limits.rise.allows(sum_bps, available);
+        let rise = match step.needs_spare {
+            true => limits.rise,
+            false => limits.rise.without_spare(),
+        };
+        let may_rise = || sum_bps <= present_bps || rise.allows(sum_bps, available);
         let fits = sum_bps <= available && (!step.is_rise || may_rise());
         let waits = Some(step.wish) == highest && granted.next.is_some();
         if nth == 0 || fits && !waits {
@@ -153,8 +143,9 @@ fn grant_steps<'a>(
     granted
 }
 
-/// Return the wire bitrate of what the subscriptions have now.
-fn present_bps(wishes: &[Wish<'_>]) -> u64 {
+/// Return the wire bitrate of what the subscriptions have now, bit/s.
+#[must_use]
+pub fn present_bps(wishes: &[Wish<'_>]) -> u64 {
     let bps = |wish: &Wish<'_>| match wish.held {
         Held::Candidate(held) => wish.candidates.get(held).map_or(0, |layer| layer.wire_bps),
         Held::New | Held::Paused => 0,

@@ -11,7 +11,7 @@ use super::ladder::Ladder;
 use super::wish::{Candidate, Wish};
 
 /// A step that is held counts for more, since measured bitrates vary.
-const HELD_BONUS: f64 = 1.3;
+const HELD_BONUS: f64 = 1.5;
 /// A held layer costs less in comparisons with others, for the same reason.
 const HELD_PERCENT: u64 = 80;
 /// Pixels of a frame of unknown size.
@@ -32,8 +32,10 @@ pub(super) struct Step {
     pub cost_bps: u64,
     /// Bitrate that it reaches, bit/s.
     reached_bps: u64,
-    /// Whether it is above what the subscription has now.
+    /// Whether it is above what the subscription has now, or above the lowest of a new one.
     pub is_rise: bool,
+    /// Whether it then leaves something to spare: not for a new subscription.
+    pub needs_spare: bool,
     is_held: bool,
     /// Utility per bit.
     density: f64,
@@ -107,8 +109,8 @@ fn steps_of(nth: usize, wish: &Wish<'_>, ladder: &Ladder) -> Vec<Step> {
             candidate,
             cost_bps,
             reached_bps,
-            // The first layer of a new subscription needs no margin.
             is_rise: !(is_held || level == 0 && ladder.is_new),
+            needs_spare: !ladder.is_new,
             is_held,
             density,
         });

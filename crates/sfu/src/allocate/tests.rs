@@ -1,6 +1,7 @@
 //! Allocations by example.
 
 use super::*;
+use crate::reasons::{BANDWIDTH, BEST, ENCODING_INACTIVE, NO_ENCODING, REQUESTED, SIZE};
 
 mod properties;
 

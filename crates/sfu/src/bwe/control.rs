@@ -1,5 +1,7 @@
 //! The estimator of one send transport, whichever its receiver has feedback for.
 
+use std::time::Duration;
+
 use wire::rtcp::TwccFeedback;
 use wire::time::Time;
 
@@ -32,7 +34,7 @@ impl Feedback {
     }
 }
 
-/// The bitrates of a transport's subscriptions, in bit/s of payload.
+/// The bitrates of a transport's subscriptions on the wire, in bit/s.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Load {
     /// What they want.
@@ -45,8 +47,10 @@ pub struct Load {
     pub cap_bps: Option<u64>,
 }
 
-/// Bitrate on the wire of a payload bitrate, percent: headers and authentication tags.
-const WIRE_PERCENT: u64 = 110;
+/// Modes without probes start at this share of what is wanted, and are not limited there.
+const MET_PERCENT: u64 = 110;
+/// An estimate that is above this share of what is wanted limits nothing.
+const FREE_PERCENT: u64 = 125;
 /// Without a configured bound no estimate is above this share of what the subscriptions want,
 /// whatever the receiver reports.
 const CAP_PERCENT: u64 = 250;
@@ -139,27 +143,25 @@ impl Bandwidth {
         (after - before).abs() > NOTABLE * before
     }
 
-    /// Set the load and return the budget of payload in bit/s; `None` while nothing limits it.
+    /// Set the load and return the estimate to divide, in bit/s; `None` while nothing limits it.
     pub fn update(&mut self, now: Time, ledger: &Ledger, load: Load) -> Option<u64> {
         match &mut self.estimator {
             Estimator::Gcc(gcc) => {
                 gcc.tick(now, ledger);
-                let (wants, max_bps) = load.on_the_wire();
+                let (wants, max_bps) = load.wants();
                 gcc.set_wants(wants, max_bps);
                 self.applied_bps = gcc.estimate_bps();
-                let budget_bps = self.applied_bps * 100 / WIRE_PERCENT;
-                // What is wanted may not be measured yet.
-                let is_limiting = |bps: &u64| load.wanted_bps == 0 || *bps < load.wanted_bps;
-                Some(budget_bps).filter(is_limiting)
+                let free_bps = load.wanted_bps.saturating_mul(FREE_PERCENT) / 100;
+                Some(self.applied_bps).filter(|estimate| *estimate < free_bps)
             }
             Estimator::Remb(remb) => {
                 let cap_bps = load.cap();
-                remb.set_load_bps(cap_bps, load.sent_bps);
+                remb.set_load_bps(now, cap_bps, load.sent_bps);
                 load.unless_met(remb.budget_bps(now), cap_bps)
             }
             Estimator::LossRtt(policy) => {
                 let cap_bps = load.cap();
-                policy.set_load_bps(cap_bps, load.sent_bps);
+                policy.set_load_bps(now, cap_bps, load.sent_bps);
                 load.unless_met(policy.budget_bps(now), cap_bps)
             }
         }
@@ -180,6 +182,26 @@ impl Bandwidth {
             Estimator::Gcc(gcc) => Some(gcc.estimate_bps()),
             _ => None,
         }
+    }
+
+    /// Return whether the estimate includes retransmissions; else it is compared with media alone.
+    #[must_use]
+    pub fn includes_retransmissions(&self) -> bool {
+        matches!(self.estimator, Estimator::Gcc(_))
+    }
+
+    /// Return how long packets wait in the queue of the bottleneck, where the mode measures that.
+    #[must_use]
+    pub fn queueing(&self) -> Duration {
+        match &self.estimator {
+            Estimator::Gcc(gcc) => gcc.queueing(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Return once whether a probe has raised the estimate.
+    pub fn take_passed_probe(&mut self) -> bool {
+        self.gcc().is_some_and(Gcc::take_passed_probe)
     }
 
     /// Return the last estimate of the receiver, bit/s.
@@ -211,22 +233,19 @@ impl Bandwidth {
 }
 
 impl Load {
-    fn on_the_wire(self) -> (Wants, f64) {
-        let wire = |bps: u64| (bps * WIRE_PERCENT / 100) as f64;
+    fn wants(self) -> (Wants, f64) {
         let wants = Wants {
-            next_step_bps: self.next_step_bps.map(wire),
-            most_bps: wire(self.wanted_bps),
+            next_step_bps: self.next_step_bps.map(|bps| bps as f64),
+            most_bps: self.wanted_bps as f64,
         };
-        let max_bps = match self.cap_bps {
-            Some(cap_bps) => cap_bps as f64,
-            None => wire(self.wanted_bps * CAP_PERCENT / 100),
-        };
-        (wants, max_bps)
+        let most_bps = self.wanted_bps.saturating_mul(CAP_PERCENT) / 100;
+        (wants, self.cap_bps.unwrap_or(most_bps) as f64)
     }
 
     /// Return the bound of the modes that start at it.
     fn cap(self) -> u64 {
-        self.cap_bps.unwrap_or(self.wanted_bps * WIRE_PERCENT / 100)
+        let met_bps = self.wanted_bps.saturating_mul(MET_PERCENT) / 100;
+        self.cap_bps.unwrap_or(met_bps)
     }
 
     /// A cap that is only the bitrate of the target encodings does not limit them.
@@ -264,11 +283,11 @@ mod tests {
             wanted_bps: 1_000_000,
             ..Load::default()
         };
-        assert_eq!(load.on_the_wire().1, 2_750_000.0);
+        assert_eq!(load.wants().1, 2_500_000.0);
         let capped = Load {
             cap_bps: Some(800_000),
             ..load
         };
-        assert_eq!(capped.on_the_wire().1, 800_000.0);
+        assert_eq!(capped.wants().1, 800_000.0);
     }
 }

@@ -45,6 +45,8 @@ pub struct Gcc {
     max_bps: f64,
     /// Neither a probe nor a decrease has replaced the start rate yet.
     is_start: bool,
+    /// A probe has raised the estimate since that was last asked.
+    has_passed_probe: bool,
     rtt: Option<Duration>,
     sent: SentRate,
     silence: Silence,
@@ -78,6 +80,7 @@ impl Gcc {
             estimate_bps: START_BPS,
             max_bps: f64::INFINITY,
             is_start: true,
+            has_passed_probe: false,
             rtt: None,
             sent: SentRate::new(now),
             silence: Silence::default(),
@@ -101,6 +104,17 @@ impl Gcc {
     #[must_use]
     pub fn loss(&self) -> Option<f64> {
         self.loss.ratio()
+    }
+
+    /// Return how long packets wait in the queue of the bottleneck.
+    #[must_use]
+    pub fn queueing(&self) -> Duration {
+        Duration::from_secs_f64(self.trendline.queueing_ms().clamp(0.0, 1e4) / 1e3)
+    }
+
+    /// Return once whether a probe has raised the estimate.
+    pub fn take_passed_probe(&mut self) -> bool {
+        std::mem::take(&mut self.has_passed_probe)
     }
 
     /// Return what the receiver acknowledges, bit/s.
@@ -289,6 +303,7 @@ impl Gcc {
         if found.rate_bps > self.aimd.rate_bps() || self.is_start {
             self.aimd.on_probe(now, found.rate_bps, found.is_saturated);
             self.loss.on_probe(found.rate_bps);
+            self.has_passed_probe = true;
             self.is_start = false;
         }
     }

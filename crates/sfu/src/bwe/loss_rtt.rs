@@ -32,6 +32,10 @@ const FLOOR_BPS: f64 = 50_000.0;
 const SETTLING: Duration = Duration::from_millis(900);
 const FIRST_HOLD: Duration = Duration::from_secs(60);
 const LONGEST_HOLD: Duration = Duration::from_secs(480);
+/// A load below this part of the last one was reduced on purpose: bitrates vary less.
+const REDUCED: f64 = 0.7;
+/// A smoothed loss ratio below this is no sign of a full link.
+const NO_LOSS: f64 = 0.02;
 /// A held rate stays this far below the one that failed: bitrates waver.
 const HELD_BELOW: f64 = 0.75;
 
@@ -89,10 +93,21 @@ impl LossRtt {
     }
 
     /// Set the bitrate that the subscriptions could use and the one that they send, in bit/s.
-    pub fn set_load_bps(&mut self, cap_bps: u64, sent_bps: u64) {
+    ///
+    /// Reports about a load that was reduced since say nothing about the present one. A load without
+    /// loss is carried, whatever the rate was before.
+    pub fn set_load_bps(&mut self, now: Time, cap_bps: u64, sent_bps: u64) {
         let at_cap = self.rate_bps >= self.cap_bps;
         self.cap_bps = cap_bps as f64;
-        self.sent_bps = sent_bps as f64;
+        let sent_bps = sent_bps as f64;
+        if self.sent_bps.is_finite() && sent_bps < self.sent_bps * REDUCED {
+            self.unused = Unused::default();
+            self.loss = None;
+            self.settled = now + self.rtt + SETTLING;
+        } else if self.unused.sum == 0.0 && self.loss.is_none_or(|loss| loss < NO_LOSS) {
+            self.rate_bps = self.rate_bps.max(sent_bps);
+        }
+        self.sent_bps = sent_bps;
         if at_cap && self.hold.is_none() {
             self.rate_bps = self.cap_bps;
         }

@@ -53,8 +53,8 @@ impl Remb {
     }
 
     /// Set the bitrate that the subscriptions could use and the one that they send, in bit/s.
-    pub fn set_load_bps(&mut self, cap_bps: u64, sent_bps: u64) {
-        self.reports.set_load_bps(cap_bps, sent_bps);
+    pub fn set_load_bps(&mut self, now: Time, cap_bps: u64, sent_bps: u64) {
+        self.reports.set_load_bps(now, cap_bps, sent_bps);
         self.cap_bps = cap_bps as f64;
         self.sent_bps = sent_bps as f64;
     }
@@ -116,10 +116,10 @@ mod tests {
     #[test]
     fn an_estimate_below_what_is_sent_bounds_the_budget_until_its_hold_ends() {
         let mut remb = Remb::new(Time::ZERO, 2_000_000);
-        remb.set_load_bps(2_000_000, 1_830_000);
+        remb.set_load_bps(Time::ZERO, 2_000_000, 1_830_000);
         remb.estimate(Time::from_secs(1), 900_000);
         assert_eq!(remb.budget_bps(Time::from_secs(1)), 900_000);
-        remb.set_load_bps(2_000_000, 585_000);
+        remb.set_load_bps(Time::ZERO, 2_000_000, 585_000);
         // 1.5 times what arrives: no evidence against more.
         remb.estimate(Time::from_secs(2), 877_000);
         assert_eq!(remb.budget_bps(Time::from_secs(10)), 900_000);
@@ -142,7 +142,11 @@ mod tests {
         for second in 1..200 {
             let now = Time::from_secs(second);
             let is_wide = remb.budget_bps(now) >= 1_830_000;
-            remb.set_load_bps(2_000_000, if is_wide { 1_830_000 } else { 585_000 });
+            remb.set_load_bps(
+                Time::ZERO,
+                2_000_000,
+                if is_wide { 1_830_000 } else { 585_000 },
+            );
             if is_wide {
                 remb.estimate(now, 900_000);
                 failures.push(second);

@@ -21,6 +21,8 @@ const K_DOWN: f64 = 0.039;
 const MAX_ADAPTED_MS: f64 = 15.0;
 const MAX_STEP_MS: f64 = 100.0;
 const OVERUSE_MS: f64 = 10.0;
+/// The lowest delay is forgotten at 1 ms a second: clocks drift, and paths become longer.
+const BASE_DRIFT: f64 = 1e-3;
 
 /// What the delay says about the bottleneck.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -52,6 +54,8 @@ pub struct Trendline {
     over_groups: u32,
     usage: Usage,
     jitter_ms: f64,
+    /// Delay of an empty queue, ms, on the scale of `delay_ms`.
+    base_ms: f64,
 }
 
 impl Default for Trendline {
@@ -70,6 +74,7 @@ impl Default for Trendline {
             over_groups: 0,
             usage: Usage::Normal,
             jitter_ms: 0.0,
+            base_ms: 0.0,
         }
     }
 }
@@ -87,6 +92,12 @@ impl Trendline {
         self.jitter_ms
     }
 
+    /// Return by how much the smoothed delay is above that of an empty queue, ms.
+    #[must_use]
+    pub fn queueing_ms(&self) -> f64 {
+        self.smoothed_ms - self.base_ms
+    }
+
     /// Add the delay variation of a group.
     pub fn add(&mut self, variation: Variation) {
         let delta_ms = variation.arrived_ms - variation.sent_ms;
@@ -97,6 +108,8 @@ impl Trendline {
         self.deltas = self.deltas.saturating_add(1);
         self.delay_ms += delta_ms;
         self.smoothed_ms = SMOOTHING * self.smoothed_ms + (1.0 - SMOOTHING) * self.delay_ms;
+        let base_ms = self.base_ms + variation.arrived_ms.clamp(0.0, MAX_STEP_MS) * BASE_DRIFT;
+        self.base_ms = base_ms.min(self.smoothed_ms);
         self.points[self.head] = (variation.at_ms - self.first_at_ms, self.smoothed_ms);
         self.head = (self.head + 1) % WINDOW;
         let before = self.slope;

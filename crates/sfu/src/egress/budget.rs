@@ -4,14 +4,10 @@ use std::time::Duration;
 
 use super::Egress;
 use super::control::Budget;
-use super::selection::candidates;
-use super::service::sent_encoding;
-use crate::allocate::select::select_encoding;
-use crate::allocate::share::share;
 use crate::bwe::control::{Bandwidth, Feedback, Load};
 use crate::context::{Context, Timer};
 use crate::ingress::Ingress;
-use crate::keys::{SubscriberKey, SubscriptionKey};
+use crate::keys::SubscriberKey;
 
 const BUDGET_EVERY: Duration = Duration::from_millis(500);
 /// Budgets are due at multiples of this, so that one wakeup serves many subscribers.
@@ -20,7 +16,20 @@ const BUDGET_GRID: Duration = Duration::from_millis(50);
 const FIRST_BUDGETS_EVERY: Duration = Duration::from_millis(100);
 const SETTLING: Duration = Duration::from_secs(4);
 
+/// Retransmissions are taken off first, up to this part of the estimate: those that a full link
+/// causes end with the layers that filled it.
+const RESENT_SHARE: u64 = 8;
+
 impl Budget {
+    /// Return the part of the estimate that retransmissions of this bitrate take.
+    pub(super) fn reserved_for(&self, resent_bps: u64) -> u64 {
+        let estimator = self.estimator.as_ref();
+        match estimator.is_some_and(Bandwidth::includes_retransmissions) {
+            true => resent_bps.min(self.bps.unwrap_or(0) / RESENT_SHARE),
+            false => 0,
+        }
+    }
+
     fn schedule(&mut self, context: &mut Context<'_>, key: SubscriberKey) {
         let every = match context.now < self.settled {
             true => FIRST_BUDGETS_EVERY,
@@ -59,7 +68,7 @@ impl Egress {
         }
     }
 
-    /// Update the estimate and select encodings within it, at the instant that its timer is set to.
+    /// Update the estimate and divide it, at the instant that its timer is set to.
     pub fn apply_budget(
         &mut self,
         context: &mut Context<'_>,
@@ -77,124 +86,36 @@ impl Egress {
         self.start_probe(context, key);
     }
 
-    /// Update the estimate and select encodings within it.
+    /// Update the estimate and divide it.
     pub(super) fn update_budget(
         &mut self,
         context: &mut Context<'_>,
         ingress: &Ingress,
         key: SubscriberKey,
     ) {
+        let Some(subscriber) = self.subscribers.get(key) else {
+            return;
+        };
+        let next = subscriber.budget.allocator.next;
+        let wire = self.wire_load(ingress, key);
         let load = Load {
-            wanted_bps: self.desired_bps(ingress, key),
-            sent_bps: self.sent_bps(ingress, key),
-            next_step_bps: self.next_step_bps(ingress, key),
+            wanted_bps: wire.wanted_bps,
+            sent_bps: wire.sent_bps,
+            next_step_bps: next.map(|next| next.estimate_bps),
             cap_bps: context.config.max_subscription_bitrate_bps,
         };
         let Some(subscriber) = self.subscribers.get_mut(key) else {
             return;
         };
-        let Some(estimator) = subscriber.budget.estimator.as_mut() else {
+        let budget = &mut subscriber.budget;
+        let Some(estimator) = budget.estimator.as_mut() else {
             return;
         };
-        let budget = estimator.update(context.now, &subscriber.control.ledger, load);
+        let bps = estimator.update(context.now, &subscriber.control.ledger, load);
         subscriber.control.estimate_bps = estimator.estimate_bps();
-        // Bitrates rise and subscriptions are added: the same budget may be exceeded.
-        let exceeded = budget.is_some_and(|budget| load.sent_bps > budget);
-        // Encodings have been measured that were unknown.
-        let shared_bps = subscriber.budget.wanted_bps;
-        let differs = load.wanted_bps.abs_diff(shared_bps) > shared_bps / 4;
-        if subscriber.budget.bps != budget || exceeded || differs {
-            subscriber.budget.bps = budget;
-            subscriber.budget.wanted_bps = load.wanted_bps;
-            self.distribute_budget(context, ingress, key, budget);
+        let was_limited = std::mem::replace(&mut budget.bps, bps).is_some();
+        if was_limited || bps.is_some() {
+            self.allocate_estimate(context, ingress, key);
         }
-    }
-
-    /// Share the present budget again: the subscriptions have changed.
-    pub(super) fn share_budget(
-        &mut self,
-        context: &mut Context<'_>,
-        ingress: &Ingress,
-        key: SubscriberKey,
-    ) {
-        if let Some(subscriber) = self.subscribers.get(key) {
-            let budget = subscriber.budget.bps;
-            self.distribute_budget(context, ingress, key, budget);
-        }
-    }
-
-    /// Distribute the budget among the video subscriptions, in proportion to their target bitrates.
-    fn distribute_budget(
-        &mut self,
-        context: &mut Context<'_>,
-        ingress: &Ingress,
-        key: SubscriberKey,
-        budget: Option<u64>,
-    ) {
-        let desired = self.desired_bps(ingress, key);
-        for key in self.subscriptions_to(key) {
-            let target = self.target_bps(ingress, key);
-            let Some(subscription) = self.subscriptions.get_mut(key) else {
-                continue;
-            };
-            if subscription.audio {
-                continue;
-            }
-            subscription.selection.budget_bps = budget.map(|budget| share(budget, target, desired));
-            self.update_selection(context, ingress, key);
-        }
-    }
-
-    /// Return the least budget with which a video subscription has its next encoding, `None` where
-    /// each has the one that it requests.
-    fn next_step_bps(&self, ingress: &Ingress, key: SubscriberKey) -> Option<u64> {
-        let wanted = self.desired_bps(ingress, key);
-        let next = |key: &SubscriptionKey| {
-            let subscription = self.subscriptions.get(*key).filter(|it| !it.audio)?;
-            let target_bps = self.target_bps(ingress, *key);
-            let candidates = candidates(ingress.publications.get(subscription.publication)?);
-            let current = subscription.position.current;
-            let current_bps = current.map_or(0, |nth| candidates[nth].bitrate_bps);
-            let rates = candidates.iter().map(|it| it.bitrate_bps);
-            let next = rates.filter(|bps| (current_bps + 1..=target_bps).contains(bps));
-            // Budgets are shared in proportion to the targets.
-            Some(share(wanted, next.min()?, target_bps))
-        };
-        let subscriptions = &self.subscribers.get(key)?.subscriptions;
-        subscriptions.iter().filter_map(next).min()
-    }
-
-    /// Return the bitrate that all subscriptions of a subscriber send, audio included.
-    fn sent_bps(&self, ingress: &Ingress, key: SubscriberKey) -> u64 {
-        let Some(subscriber) = self.subscribers.get(key) else {
-            return 0;
-        };
-        let size = |key: &SubscriptionKey| {
-            let subscription = self.subscriptions.get(*key)?;
-            Some(sent_encoding(ingress, subscription)?.rates.size_bps)
-        };
-        subscriber.subscriptions.iter().filter_map(size).sum()
-    }
-
-    /// Return the target bitrate of all subscriptions of a subscriber, audio included.
-    fn desired_bps(&self, ingress: &Ingress, key: SubscriberKey) -> u64 {
-        let Some(subscriber) = self.subscribers.get(key) else {
-            return 0;
-        };
-        let targets = subscriber.subscriptions.iter();
-        targets.map(|key| self.target_bps(ingress, *key)).sum()
-    }
-
-    /// Return the target bitrate of one subscription: that of the encoding that it requests.
-    fn target_bps(&self, ingress: &Ingress, key: SubscriptionKey) -> u64 {
-        let Some(subscription) = self.subscriptions.get(key) else {
-            return 0;
-        };
-        let Some(publication) = ingress.publications.get(subscription.publication) else {
-            return 0;
-        };
-        let candidates = candidates(publication);
-        let choice = select_encoding(&candidates, &subscription.selection.target, None, None);
-        choice.encoding.map_or(0, |nth| candidates[nth].bitrate_bps)
     }
 }

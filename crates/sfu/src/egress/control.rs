@@ -6,9 +6,11 @@
 use rtc::pace::{DrainRate, EstimateRate, Load, Pacer};
 use wire::time::Time;
 
+use super::allocation::Allocator;
 use crate::bwe::control::Bandwidth;
 use crate::bwe::ledger::Ledger;
 use crate::deadline::Deadline;
+use crate::ingress::meter::Meter;
 
 /// Pacer of one subscriber, and the ledger of what it was sent.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct SendControl {
     pub is_probing: bool,
     /// Transport-wide numbers, send times and sizes.
     pub ledger: Ledger,
+    /// Retransmissions of the last second.
+    resent: Meter,
 }
 
 /// The estimate of what a subscriber's transport carries.
@@ -32,8 +36,8 @@ pub struct Budget {
     pub timer: Deadline,
     /// The budget, bit/s; `None`: unlimited.
     pub bps: Option<u64>,
-    /// What all subscriptions wanted when it was shared last, bit/s.
-    pub wanted_bps: u64,
+    /// How it is divided.
+    pub allocator: Allocator,
     /// The estimate is updated more often until then.
     pub settled: Time,
     /// When the next round of a probe is due.
@@ -49,6 +53,7 @@ impl SendControl {
             estimate_bps: None,
             is_probing: false,
             ledger: Ledger::new(),
+            resent: Meter::default(),
         }
     }
 
@@ -78,6 +83,16 @@ impl SendControl {
     #[inline]
     pub fn sent(&mut self, bytes: usize) {
         self.pacer.sent(bytes);
+    }
+
+    /// Note that a datagram of them was a retransmission.
+    pub fn resent(&mut self, now: Time, bytes: usize) {
+        self.resent.add(now, bytes);
+    }
+
+    /// Return the bitrate of retransmissions.
+    pub fn resent_bps(&mut self, now: Time) -> u64 {
+        self.resent.bps(now)
     }
 
     /// End a round in which every packet was sent.

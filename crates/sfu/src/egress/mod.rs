@@ -3,6 +3,7 @@
 //! Ingress is read and never changed. What the publishers have to know of it (an encoding is
 //! wanted, a keyframe is needed) is a list of [`Demand`]s, which the room passes on.
 
+mod allocation;
 pub mod audience;
 mod budget;
 pub mod control;
@@ -13,6 +14,7 @@ pub mod keyframe_limit;
 mod nack;
 mod prefetch;
 mod probe;
+mod quality;
 pub mod repair;
 mod reports;
 mod schedule;
@@ -24,6 +26,7 @@ pub mod subscription;
 mod subscriptions;
 mod switch;
 pub mod template;
+mod wishes;
 
 use crate::keys::{EncodingKey, PublicationKey, SubscriberKey, SubscriptionKey};
 use crate::slab::{Slab, SlabMap};

@@ -50,7 +50,7 @@ impl Egress {
         };
         // Under a bandwidth limit lost packets of the previous encoding are not retransmitted: they
         // would take bandwidth from the present one, which started with a keyframe.
-        let is_limited = subscriber.budget.bps.is_some();
+        let is_limited = subscriber.budget.allocator.is_limited();
         // A receiver repeats its NACK after its own estimate of the RTT, which differs from ours:
         // if the second were refused by a millisecond, the third would come a round trip later.
         let spacing = (rtt.unwrap_or_default() * 3 / 4).max(SHORTEST_RESEND);
@@ -94,6 +94,9 @@ impl Service<'_> {
             let (ingress, control) = (self.ingress, &mut *self.control);
             let origin = request.origin;
             let sent = serve_resend(subscription, ingress, origin, control, output, round);
+            if let Some(bytes) = sent {
+                self.control.resent(round.now, bytes);
+            }
             round.counters.nacks_unanswered += u64::from(sent.is_none());
         }
     }

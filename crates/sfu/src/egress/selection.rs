@@ -1,5 +1,5 @@
-//! The selected encoding of each subscription: [`select_encoding`] selects one, and a switch to it
-//! starts here.
+//! The selected encoding of each subscription: an allocation grants one, and a switch to it starts
+//! here.
 
 use std::time::Duration;
 
@@ -7,12 +7,11 @@ use wire::id::Rid;
 
 use super::subscription::PendingSwitch;
 use super::{Demand, Egress};
-use crate::allocate::select::{Candidate, Candidates, select_encoding};
 use crate::context::{Context, Timer};
 use crate::ingress::Ingress;
 use crate::ingress::publication::Publication;
 use crate::keys::{EncodingKey, PublicationKey, SubscriberKey, SubscriptionKey};
-use crate::message::{Event, Target};
+use crate::message::{Event, Preference, Target};
 use crate::reasons::ENCODING_INACTIVE;
 
 /// A keyframe up to this age is used: less than a request for a new one would take.
@@ -54,17 +53,30 @@ impl Egress {
         if !subscriber.is_some_and(|subscriber| subscriber.connected) {
             return;
         }
-        let order = &publication.order;
-        let rank_of = |encoding: Option<usize>| order.iter().position(|nth| Some(*nth) == encoding);
-        let selection = select_encoding(
-            &candidates(publication),
-            &subscription.selection.target,
-            subscription.selection.budget_bps,
-            rank_of(subscription.position.current),
-        );
-        let Some(encoding) = selection.encoding.map(|rank| order[rank]) else {
+        let is_limited = subscriber.is_some_and(|subscriber| subscriber.budget.bps.is_some());
+        match is_limited && !subscription.audio {
+            true => self.allocate_estimate(context, ingress, subscription.subscriber),
+            false => self.allocate_unlimited(context, ingress, key),
+        }
+    }
+
+    /// Select an encoding by its rank, the lowest 0, and start a switch if it is another.
+    pub(super) fn select(
+        &mut self,
+        context: &mut Context<'_>,
+        ingress: &Ingress,
+        key: SubscriptionKey,
+        rank: usize,
+        reason: &'static str,
+    ) {
+        let Some(subscription) = self.subscriptions.get_mut(key) else {
             return;
         };
+        let Some(publication) = ingress.publications.get(subscription.publication) else {
+            return;
+        };
+        subscription.selection.is_paused = false;
+        let encoding = publication.order[rank];
         let pending = subscription.position.pending_switch;
         if pending.is_some_and(|switch| switch.encoding == encoding) {
             return;
@@ -72,21 +84,23 @@ impl Egress {
         let is_current = subscription.position.current == Some(encoding);
         self.cancel_switch(key);
         match is_current {
-            true => self.keep_current(context, publication, key, selection.reason),
-            false => self.start_switch(context, ingress, key, encoding, selection.reason),
+            true => self.keep_current(context, publication, key, reason),
+            false => self.start_switch(context, ingress, key, encoding, reason),
         }
     }
 
-    /// Set which encoding a subscriber requests.
+    /// Set which encoding a subscriber requests, and how it shows it.
     pub fn set_target(
         &mut self,
         context: &mut Context<'_>,
         ingress: &Ingress,
         key: SubscriptionKey,
         target: Target,
+        preference: Preference,
     ) {
         if let Some(subscription) = self.subscriptions.get_mut(key) {
             subscription.selection.target = target;
+            subscription.selection.preference = preference;
             self.update_selection(context, ingress, key);
         }
     }
@@ -272,18 +286,4 @@ impl Egress {
             self.update_selection(context, ingress, subscription);
         }
     }
-}
-
-/// List the encodings from the lowest to the highest, for selection.
-#[must_use]
-pub fn candidates(publication: &Publication) -> Candidates<'_> {
-    let candidate = |nth: &usize| {
-        let encoding = &publication.encodings[*nth];
-        Candidate {
-            rid: encoding.rid.as_ref().map(Rid::as_str),
-            active: encoding.active || encoding.dynacast.sends_on_demand(),
-            bitrate_bps: encoding.rates.size_bps,
-        }
-    };
-    publication.order.iter().map(candidate).collect()
 }

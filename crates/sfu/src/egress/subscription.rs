@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::extensions::extension_map;
 use crate::ingress::publication::{Publication, parse_mid};
 use crate::keys::{PublicationKey, SubscriberKey};
-use crate::message::{CommandError, SubscribeRequest, SubscriptionId, Target};
+use crate::message::{CommandError, Preference, SubscribeRequest, SubscriptionId, Target};
 
 /// Counts of one subscription (webrtc-stats: outbound-rtp and remote-inbound-rtp).
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,8 +111,10 @@ pub struct OutgoingStream {
 pub struct Selection {
     /// The encoding that the subscriber requests.
     pub target: Target,
-    /// Its share of its subscriber's budget, bit/s; `None`: unlimited.
-    pub budget_bps: Option<u64>,
+    /// How the subscriber shows it.
+    pub preference: Preference,
+    /// Whether it is paused for want of bandwidth.
+    pub is_paused: bool,
     /// Reason of the last change of encoding.
     pub last_reason: &'static str,
 }
@@ -218,7 +220,8 @@ impl Subscription {
             feedback: Feedback::of(&request.feedback),
             selection: Selection {
                 target: request.target,
-                budget_bps: None,
+                preference: request.preference,
+                is_paused: false,
                 last_reason: "none",
             },
             reports: StreamReports {

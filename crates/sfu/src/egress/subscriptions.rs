@@ -99,7 +99,6 @@ impl Egress {
         subscriber.subscriptions.push(key);
         self.start_bandwidth_estimation(context, subscriber_key, feedback);
         self.update_budget(context, ingress, subscriber_key);
-        self.share_budget(context, ingress, subscriber_key);
         Ok(key)
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rtc::codec::Described;
+use rtc::codec::frame_size::FrameSize;
 use rtc::inbound::loss::Freshness;
 use rtc::inbound::report::InboundStats;
 use rtc::outbound::history::{Arrived, ChunkPool, ForwardedExtensions, History};
@@ -39,6 +40,8 @@ pub struct Encoding {
     pub last_packet: Time,
     /// Its bitrates.
     pub rates: Rates,
+    /// Width and height of its last keyframe, where they can be read.
+    pub frame_size: Option<FrameSize>,
     /// Its keyframes.
     pub keyframes: Keyframes,
     /// Statistics.
@@ -75,6 +78,7 @@ impl Encoding {
             dynacast: Dynacast::default(),
             last_packet: now,
             rates: Rates::default(),
+            frame_size: None,
             keyframes: Keyframes::default(),
             counters: EncodingCounters::default(),
         }

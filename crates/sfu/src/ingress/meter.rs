@@ -1,15 +1,14 @@
-//! The bitrate of a stream over the last second or so.
+//! The bitrate of a stream over the last second or longer.
 
 use std::time::Duration;
 
 use wire::time::Time;
 
 const BUCKET: Duration = Duration::from_millis(250);
-const BUCKETS: usize = 6;
 
-/// Bytes counted in a few buckets of time; the one being filled does not count yet.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Meter {
+/// Bytes counted in buckets of 250 ms; the one being filled does not count yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Meter<const BUCKETS: usize = 6> {
     buckets: [u64; BUCKETS],
     filling: usize,
     /// Start of the current bucket; `None` until the first packet after silence, which therefore
@@ -19,7 +18,18 @@ pub struct Meter {
     full: u32,
 }
 
-impl Meter {
+impl<const BUCKETS: usize> Default for Meter<BUCKETS> {
+    fn default() -> Self {
+        Self {
+            buckets: [0; BUCKETS],
+            filling: 0,
+            since: None,
+            full: 0,
+        }
+    }
+}
+
+impl<const BUCKETS: usize> Meter<BUCKETS> {
     /// Count bytes.
     #[inline]
     pub fn add(&mut self, now: Time, bytes: usize) {
@@ -34,11 +44,16 @@ impl Meter {
     pub fn bps(&mut self, now: Time) -> u64 {
         self.turn(now);
         let full: u64 = self.buckets.iter().sum::<u64>() - self.buckets[self.filling];
-        let over = BUCKET * self.full.min(BUCKETS as u32 - 1);
-        match over.as_millis() as u64 {
+        match self.covered().as_millis() as u64 {
             0 => 0,
             ms => full * 8 * 1000 / ms,
         }
+    }
+
+    /// Return the time that [`Self::bps`] covers.
+    #[must_use]
+    pub fn covered(&self) -> Duration {
+        BUCKET * self.full.min(BUCKETS as u32 - 1)
     }
 
     fn turn(&mut self, now: Time) {
@@ -64,7 +79,7 @@ mod tests {
 
     #[test]
     fn measures_a_steady_stream() {
-        let mut meter = Meter::default();
+        let mut meter = Meter::<6>::default();
         for ms in 0..5_000 {
             meter.add(Time::from_millis(ms), 125);
         }
@@ -75,7 +90,7 @@ mod tests {
     #[test]
     fn a_new_stream_is_measured_from_its_first_packet() {
         for silence_ms in [0, 100, 10_000] {
-            let mut meter = Meter::default();
+            let mut meter = Meter::<6>::default();
             meter.add(Time::ZERO, 100);
             meter.bps(Time::from_millis(5_000));
             let first = 5_000 + silence_ms;
@@ -90,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_silent_stream_falls_to_zero() {
-        let mut meter = Meter::default();
+        let mut meter = Meter::<6>::default();
         meter.add(Time::ZERO, 100_000);
         assert!(meter.bps(Time::from_millis(300)) > 0);
         assert_eq!(meter.bps(Time::from_millis(10_000)), 0);

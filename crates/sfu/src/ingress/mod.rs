@@ -20,6 +20,7 @@ mod reports;
 pub mod source;
 mod stream;
 mod updates;
+mod wire_rate;
 
 use wire::id::Ssrc;
 use wire::rtcp::ReportBlock;

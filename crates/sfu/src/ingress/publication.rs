@@ -60,6 +60,8 @@ pub struct Publication {
     misordered_since: Option<Time>,
     /// Longest round-trip time of those who get it, which bounds the age of its histories.
     pub longest_rtt: Duration,
+    /// Whether it is a shared screen.
+    pub screen: bool,
     /// Whether it is muted.
     pub muted: bool,
     /// RTCP feedback that the publisher negotiated.
@@ -115,6 +117,7 @@ impl Publication {
             misordered_since: None,
             encodings,
             longest_rtt: Duration::ZERO,
+            screen: request.screen,
             muted: false,
             feedback: Feedback {
                 nack: supports("nack"),

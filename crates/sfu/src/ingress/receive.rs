@@ -1,5 +1,6 @@
 //! Packets of publishers: bound to their encoding, accounted for and put into its history.
 
+use rtc::codec::frame_size::frame_size;
 use rtc::codec::{Described, describe};
 use rtc::inbound::bind::{Binding, Bound, Role};
 use rtc::inbound::rtx::{self, Retransmission};
@@ -132,6 +133,13 @@ impl Ingress {
         // Retransmissions come in bursts and are no measure of the encoding's bitrate.
         let len = packet.header_len + packet.payload.len();
         encoding.rates.meter.add(context.now, len);
+        let starts_keyframe = described.starts_keyframe() && !publication.audio;
+        let (wire, len) = (&mut encoding.rates.wire, packet.payload.len());
+        wire.add(context.now, packet.timestamp, starts_keyframe, len);
+        if starts_keyframe {
+            let size = frame_size(publication.codec, packet.payload);
+            encoding.frame_size = size.or(encoding.frame_size);
+        }
         encoding.count(packet);
         let started = encoding.stream.ssrc() != Some(packet.ssrc);
         if started && !encoding.stream.may_restart(context.now) {

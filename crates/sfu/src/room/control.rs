@@ -79,9 +79,11 @@ impl Room {
             Request::SetTarget {
                 subscription,
                 target,
+                preference,
             } => {
                 let key = self.names.subscription(subscription)?;
-                self.egress.set_target(context, &self.ingress, key, target);
+                let (egress, ingress) = (&mut self.egress, &self.ingress);
+                egress.set_target(context, ingress, key, target, preference);
             }
             Request::SetMuted { publication, muted } => {
                 let key = self.names.publication(publication)?;

@@ -92,6 +92,7 @@ impl Room {
             Timer::Reports(key) => self.send_reports(context, key),
             Timer::Pace(key) => egress.resume_paced(context, key),
             Timer::Budget(key) => egress.apply_budget(context, ingress, key),
+            Timer::Allocation(key) => egress.allocate_if_due(context, ingress, key),
             Timer::Probe(key) => egress.resume_probe(context, key),
             Timer::Batching => egress.end_batching(context),
             Timer::Encodings(key) => self.update_encodings(context, key),

@@ -67,6 +67,8 @@ pub struct Camera {
     pub answers_nacks: bool,
     /// Stops and starts encodings on request (dynacast).
     pub dynacast: bool,
+    /// A shared screen.
+    pub screen: bool,
     pub sends_reports: bool,
     /// Packets carry mid and rid, as before the first receiver report.
     pub names_itself: bool,
@@ -145,6 +147,7 @@ impl Camera {
             answers_keyframe_requests: true,
             answers_nacks: true,
             dynacast: false,
+            screen: false,
             sends_reports: true,
             names_itself: true,
             declares_ssrcs: false,
@@ -210,6 +213,7 @@ impl Camera {
                 .collect(),
             feedback: self.feedback.iter().map(|name| name.to_string()).collect(),
             dynacast: self.dynacast,
+            screen: self.screen,
         }
     }
 

@@ -22,7 +22,7 @@ pub use link::Conditions;
 pub use participants::{DOWN_IDS, Sub, UP_IDS, id_map};
 pub use rtc::codec::Codec;
 pub use sfu::config::Config;
-pub use sfu::message::{ErrorCode, Event, Request, Target};
+pub use sfu::message::{ErrorCode, Event, Preference, Request, Target};
 pub use world::{Direction, World};
 
 /// A duration in milliseconds.

@@ -9,7 +9,7 @@ use rtc::ice::{Base, Credentials};
 use rtc::srtp::Profile;
 use rtc::transport::{IceRole, RemoteParameters, Transport, TransportConfig};
 use serde_json::Value;
-use sfu::message::{self, CommandError, Request, Setup, SubscribeRequest, Target};
+use sfu::message::{self, CommandError, Preference, Request, Setup, SubscribeRequest, Target};
 use wire::extension::{Extension, ExtensionMap};
 
 use super::camera::Camera;
@@ -247,6 +247,7 @@ impl World {
             feedback: Vec::new(),
             cname: "subscriber".into(),
             target: Target::Auto,
+            preference: Preference::default(),
         }
     }
 
@@ -259,6 +260,16 @@ impl World {
         self.command(Request::SetTarget {
             subscription: sub.id,
             target,
+            preference: Preference::default(),
+        });
+    }
+
+    /// Set the size at which a subscriber shows a video, and its priority.
+    pub fn set_preference(&mut self, sub: Sub, preference: Preference) {
+        self.command(Request::SetTarget {
+            subscription: sub.id,
+            target: Target::Auto,
+            preference,
         });
     }
 

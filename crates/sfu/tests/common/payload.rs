@@ -44,18 +44,32 @@ pub fn vp8(part: &Part) -> Vec<u8> {
     out.extend_from_slice(&[part.tl0, part.key_index & 0x1f]);
     // The P bit of the payload header is 0 in a key frame; elsewhere it is body.
     out.push(u8::from(!(first && part.keyframe)));
+    if first && part.keyframe {
+        // RFC 6386 section 9.1: the rest of the frame tag, the start code, width and height.
+        out.extend_from_slice(&[0, 0, 0x9d, 0x01, 0x2a]);
+        let (width, height) = frame_size(part.mark.encoding);
+        out.extend_from_slice(&width.to_le_bytes());
+        out.extend_from_slice(&height.to_le_bytes());
+    }
     fill(out, part)
+}
+
+/// Width and height of an encoding: 320 x 180, 640 x 360, 1280 x 720.
+pub fn frame_size(encoding: u8) -> (u16, u16) {
+    (320 << encoding, 180 << encoding)
 }
 
 pub fn read_vp8(payload: &[u8]) -> Vp8 {
     let start = payload[0] & 0x10 != 0;
+    let keyframe = start && payload[VP8_DESCRIPTOR] & 1 == 0;
+    let header = if keyframe { 10 } else { 1 };
     Vp8 {
         start,
-        keyframe: start && payload[VP8_DESCRIPTOR] & 1 == 0,
+        keyframe,
         picture_id: u16::from_be_bytes([payload[2], payload[3]]) & 0x7fff,
         tl0: payload[4],
         key_index: payload[5] & 0x1f,
-        mark: read_mark(&payload[VP8_DESCRIPTOR + 1..]),
+        mark: read_mark(&payload[VP8_DESCRIPTOR + header..]),
     }
 }
 

@@ -1,0 +1,140 @@
+//! What a subscriber is told of its estimate: which layers it gets, and what is paused.
+
+use std::time::Duration;
+
+use wire::id::Rid;
+use wire::time::Time;
+
+use super::Egress;
+use crate::allocate::Grant;
+use crate::context::Context;
+use crate::ingress::Ingress;
+use crate::keys::SubscriberKey;
+use crate::message::{Event, VideoQuality};
+use crate::reasons::BANDWIDTH;
+
+/// A change of the estimate alone is reported at most this often,
+const ESTIMATE_INTERVAL: Duration = Duration::from_secs(2);
+/// and where it differs by more than this.
+const ESTIMATE_PERCENT: u64 = 10;
+
+/// What was reported last.
+#[derive(Debug, Default)]
+pub struct QualityReport {
+    grants: Vec<Grant>,
+    is_limited: bool,
+    estimate_bps: u64,
+    reported: Time,
+}
+
+impl QualityReport {
+    /// Return whether the estimate limited a video when that was reported last.
+    pub(super) fn is_limited(&self) -> bool {
+        self.is_limited
+    }
+
+    /// Return whether an allocation is to be reported: one that the estimate limits, where it
+    /// differs from the last one reported, and the first one that is not limited any more.
+    pub(super) fn is_due(
+        &mut self,
+        now: Time,
+        estimate_bps: Option<u64>,
+        grants: &[Grant],
+    ) -> bool {
+        let is_limited = grants.iter().any(|grant| grant.reason == BANDWIDTH);
+        let estimate_bps = estimate_bps.unwrap_or(u64::MAX);
+        let difference = estimate_bps.abs_diff(self.estimate_bps);
+        let differs = difference > self.estimate_bps / 100 * ESTIMATE_PERCENT;
+        let is_late = now.since(self.reported) >= ESTIMATE_INTERVAL;
+        let has_changed = self.grants != grants || (is_limited && differs && is_late);
+        if !has_changed || !(is_limited || self.is_limited) {
+            return false;
+        }
+        self.grants.clear();
+        self.grants.extend_from_slice(grants);
+        self.is_limited = is_limited;
+        self.estimate_bps = estimate_bps;
+        self.reported = now;
+        true
+    }
+}
+
+impl Egress {
+    /// Report an allocation to the control plane.
+    pub(super) fn report_quality(
+        &self,
+        context: &mut Context<'_>,
+        ingress: &Ingress,
+        key: SubscriberKey,
+        grants: &[Grant],
+        sent_bps: u64,
+    ) {
+        let Some(subscriber) = self.subscribers.get(key) else {
+            return;
+        };
+        let video = grants
+            .iter()
+            .filter_map(|grant| self.video_quality(ingress, key, grant));
+        let event = Event::Quality {
+            estimate_bps: subscriber.budget.bps,
+            sent_bps,
+            video: video.collect(),
+        };
+        context.events.push(event);
+    }
+
+    fn video_quality(
+        &self,
+        ingress: &Ingress,
+        key: SubscriberKey,
+        grant: &Grant,
+    ) -> Option<VideoQuality> {
+        let mut subscriptions = self.subscribers.get(key)?.subscriptions.iter();
+        let subscription = subscriptions.find_map(|key| {
+            let subscription = self.subscriptions.get(*key)?;
+            (subscription.id == grant.id).then_some(subscription)
+        })?;
+        let publication = ingress.publications.get(subscription.publication)?;
+        let rid_of = |nth: usize| publication.encodings[nth].rid.as_ref().map(Rid::to_string);
+        let granted = grant.candidate.map(|rank| publication.order[rank]);
+        Some(VideoQuality {
+            subscription: grant.id,
+            rid: granted.and_then(rid_of),
+            paused: subscription.selection.is_paused,
+            bitrate_bps: granted.map_or(0, |nth| publication.encodings[nth].rates.wire.bps()),
+            reason: grant.reason,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reasons::BEST;
+
+    fn grant(candidate: Option<usize>, reason: &'static str) -> Grant {
+        Grant {
+            id: 1,
+            candidate,
+            reason,
+        }
+    }
+
+    #[test]
+    fn only_what_the_estimate_limits_is_reported() {
+        let mut report = QualityReport::default();
+        let (free, limited) = ([grant(Some(2), BEST)], [grant(Some(1), BANDWIDTH)]);
+        let mut due = |ms, estimate, grants: &[Grant]| {
+            report.is_due(Time::from_millis(ms), Some(estimate), grants)
+        };
+        assert!(!due(0, 3_000_000, &free));
+        assert!(due(10, 1_000_000, &limited));
+        assert!(!due(20, 1_000_000, &limited));
+        assert!(!due(1_000, 800_000, &limited), "too soon");
+        assert!(!due(2_010, 950_000, &limited), "too little");
+        assert!(due(2_020, 800_000, &limited));
+        assert!(due(2_030, 800_000, &[grant(None, BANDWIDTH)]));
+        assert!(due(2_040, 3_000_000, &free));
+        assert!(!due(9_000, 9_000_000, &free));
+    }
+}
