@@ -78,7 +78,7 @@ bench: setup ## the table of figures, kept as JSON under bench/; ROWS="broadcast
 	$(BIN)/python -m tools.bench $(ROWS) $(ARGS)
 
 BWE ?= gcc
-adaptation: setup ## cases of narrow and lossy links, 18 minutes an estimator, into docs/adaptation.md; CASE="1m 5.1", BWE="gcc none"
+adaptation: setup ## cases of narrow and lossy links, 20 minutes an estimator, into docs/adaptation.md; CASE="1m 5.1", BWE="gcc none"
 	$(BIN)/python -m tools.bench adaptation $(CASE:%=--case %) $(BWE:%=--bwe %) || test $$? = 3
 	$(BIN)/python -m tools.adaptation_document $$(ls -t bench/*.json | head -1)
 

@@ -25,11 +25,16 @@ impl Egress {
 
     /// Load the subscribers that are served next, their transports and SRTP keys; return how many.
     pub(super) fn prefetch_queued(&self, transports: &impl Transports) -> usize {
-        let next = self.schedule.queue.iter().take(SUBSCRIBERS_AHEAD);
-        let next = next.filter_map(|key| self.subscribers.get(*key));
-        for subscriber in next.clone() {
-            prefetch(subscriber, HOT_SUBSCRIBER_BYTES);
+        let mut next = [None; SUBSCRIBERS_AHEAD];
+        let queued = self.schedule.queue.iter().take(SUBSCRIBERS_AHEAD);
+        for (place, key) in next.iter_mut().zip(queued) {
+            *place = self.subscribers.get(*key);
+            if let Some(subscriber) = place {
+                prefetch(*subscriber, HOT_SUBSCRIBER_BYTES);
+            }
         }
+        // The transport of a subscriber is known once the subscriber is loaded, and so on.
+        let next = next.iter().flatten();
         let next = next.filter_map(|subscriber| subscriber.transport());
         for transport in next.clone() {
             transports.prefetch(transport);

@@ -37,6 +37,9 @@ impl Service<'_> {
     /// Sort the audio that waits, the longest packet first; return the longest payload of speech,
     /// to which the others are padded.
     pub fn order_audio(&mut self) -> usize {
+        if self.pending.audio.len() < 2 {
+            return 0;
+        }
         let mut longest = 0;
         self.lens.clear();
         for key in &self.pending.audio {
@@ -48,14 +51,14 @@ impl Service<'_> {
             self.lens.push((len, *key));
         }
         longest_first(self.lens, &mut self.pending.audio);
-        match self.pending.audio.len() {
-            0 | 1 => 0,
-            _ => longest,
-        }
+        longest
     }
 
     /// Sort the video that waits, the longest packet first; return how many packets wait.
     pub fn order_video(&mut self) -> u64 {
+        if self.pending.video.is_empty() {
+            return 0;
+        }
         let mut waiting = 0;
         self.lens.clear();
         for key in &self.pending.video {

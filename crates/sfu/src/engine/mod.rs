@@ -1,19 +1,19 @@
 //! All rooms of one worker: finds the room of a datagram or command and contains its faults.
 
 pub mod batching;
+mod commands;
 mod round_robin;
+mod routes;
 mod stun;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rtc::dtls;
-use rtc::ice::{is_response, username_ufrag};
 use rtc::outbound::history::ChunkPool;
 use rtc::outbox::Outbox;
 use rtc::path::PathId;
 use rtc::wheel::Wheel;
-use rustc_hash::FxHashMap;
 use wire::id::Ssrc;
 use wire::rtp::{Kind, demux};
 use wire::time::{Time, WallClock};
@@ -21,13 +21,14 @@ use wire::time::{Time, WallClock};
 use crate::config::Config;
 use crate::context::{Context, EntityId, Random, Route, Timer};
 use crate::counters::Counters;
-use crate::engine::batching::batching_window;
-use crate::engine::round_robin::RoundRobin;
-use crate::engine::stun::PlainStun;
-use crate::keys::{RoomKey, TransportKey};
-use crate::message::{Command, CommandError, CommandId, ErrorCode, Event, Request, RoomId};
+use crate::keys::RoomKey;
+use crate::message::{Event, RoomId};
 use crate::room::Room;
 use crate::slab::Slab;
+use batching::batching_window;
+use round_robin::RoundRobin;
+use routes::{Routes, TransportRef};
+use stun::PlainStun;
 
 /// One call to [`Engine::flush`] ends when this much stands in the outbox: it stays in the
 /// processor's cache until the kernel has copied it, and reading is not kept waiting.
@@ -36,13 +37,6 @@ const FLUSH_BYTES: usize = 384 * 1024;
 const OVERLOAD_HOLD: Duration = Duration::from_millis(200);
 /// Datagrams are dropped while more than this waits to be sent.
 const MAX_UNSENT_BYTES: usize = 4 * 1024 * 1024;
-
-/// A transport, and its room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct TransportRef {
-    room: RoomKey,
-    transport: TransportKey,
-}
 
 /// All rooms of one worker.
 pub struct Engine {
@@ -53,10 +47,8 @@ pub struct Engine {
     window: Duration,
     stun: PlainStun,
     rooms: Slab<RoomKey, Room>,
-    /// The room of each transport, publication and subscription, for commands.
-    entity_rooms: FxHashMap<EntityId, RoomKey>,
-    paths: FxHashMap<PathId, TransportRef>,
-    ufrags: FxHashMap<String, TransportRef>,
+    /// Where datagrams and commands go.
+    directory: Routes,
     wheel: Wheel<(RoomKey, Timer)>,
     ready: RoundRobin<RoomKey>,
     out: Outbox,
@@ -83,9 +75,7 @@ impl Engine {
             overloaded_until: Time::ZERO,
             stun: PlainStun::new(now),
             rooms: Slab::new(),
-            entity_rooms: FxHashMap::default(),
-            paths: FxHashMap::default(),
-            ufrags: FxHashMap::default(),
+            directory: Routes::default(),
             wheel: Wheel::new(now),
             ready: RoundRobin::new(FLUSH_BYTES),
             out: Outbox::new(),
@@ -108,8 +98,7 @@ impl Engine {
         let mut media = std::mem::take(&mut self.media);
         media.clear();
         media.extend(datagrams.filter_map(|(path, bytes)| {
-            let found = self.paths.get(&path)?;
-            Some((*found, media_ssrc(bytes)?))
+            Some((self.directory.by_path(&path)?, media_ssrc(bytes)?))
         }));
         for step in [
             Room::prefetch_connection,
@@ -132,7 +121,7 @@ impl Engine {
             self.counters.datagrams_dropped += 1;
             return;
         }
-        let Some(found) = self.find_peer(&path, datagram) else {
+        let Some(found) = self.directory.find(&path, datagram) else {
             return self.receive_unauthenticated(now, path, datagram);
         };
         if self.is_used_by_another(now, &path, found) {
@@ -144,16 +133,6 @@ impl Engine {
         });
     }
 
-    /// Carry out a command; its completion is among the events.
-    pub fn command(&mut self, now: Time, command: Command) {
-        let Command { id, request } = command;
-        match request {
-            Request::OpenRoom { room } => self.open_room(id, room),
-            Request::CloseRoom { room } => self.close_room(now, id, room),
-            request => self.dispatch(now, id, request),
-        }
-    }
-
     /// Run `work` on a room, as sources and sinks beside its transports need it; `None` where there
     /// is no such room or it panicked, and is dropped then. What it has to send is flushed as ever.
     pub fn with_room<T>(
@@ -162,7 +141,7 @@ impl Engine {
         room: RoomId,
         work: impl FnOnce(&mut Room, &mut Context<'_>) -> T,
     ) -> Option<T> {
-        let key = *self.entity_rooms.get(&EntityId::Room(room))?;
+        let key = self.directory.room_of(EntityId::Room(room))?;
         self.in_room(now, key, work)
     }
 
@@ -246,7 +225,7 @@ impl Engine {
     pub fn counters(&self) -> Counters {
         let mut counters = self.counters;
         counters.rooms = self.rooms.len() as u64;
-        counters.routes = (self.entity_rooms.len() + self.paths.len() + self.ufrags.len()) as u64;
+        counters.routes = self.directory.len() as u64;
         counters.timers = self.wheel.len() as u64;
         for (_, room) in self.rooms.iter() {
             room.count_live(&mut counters);
@@ -257,7 +236,7 @@ impl Engine {
     /// Make a room panic at its next work of this kind.
     #[cfg(feature = "fault-injection")]
     pub fn inject_fault(&mut self, room: RoomId, fault: crate::room::Fault) {
-        let key = self.entity_rooms.get(&EntityId::Room(room)).copied();
+        let key = self.directory.room_of(EntityId::Room(room));
         if let Some(room) = key.and_then(|key| self.rooms.get_mut(key)) {
             room.fault = Some(fault);
         }
@@ -275,20 +254,10 @@ impl Engine {
         }
     }
 
-    /// Return the peer connection of a datagram: by username for Binding requests, by path for all
-    /// else.
-    fn find_peer(&self, path: &PathId, datagram: &[u8]) -> Option<TransportRef> {
-        if demux(datagram) != Kind::Stun || is_response(datagram) {
-            return self.paths.get(path).copied();
-        }
-        let named = username_ufrag(datagram).and_then(|ufrag| self.ufrags.get(ufrag));
-        named.copied()
-    }
-
     /// Return whether a path is in use by another transport, which keeps it: the username of a
     /// session proves nothing about the addresses of others.
     fn is_used_by_another(&self, now: Time, path: &PathId, found: TransportRef) -> bool {
-        let owner = self.paths.get(path).filter(|owner| **owner != found);
+        let owner = self.directory.by_path(path).filter(|owner| *owner != found);
         owner.is_some_and(|owner| {
             let room = self.rooms.get(owner.room);
             room.is_some_and(|room| room.holds_path(now, owner.transport, path))
@@ -344,93 +313,13 @@ impl Engine {
             self.wheel.set(at, (room, timer));
         }
         for route in self.routes.drain(..) {
-            match route {
-                Route::AddPath(path, transport) => {
-                    let found = TransportRef { room, transport };
-                    let before = self.paths.insert(path, found);
-                    moved.extend(before.filter(|it| *it != found).map(|it| (path, it)));
-                }
-                // The path may have moved to another transport meanwhile.
-                Route::RemovePath(path, transport) => {
-                    if self.paths.get(&path) == Some(&TransportRef { room, transport }) {
-                        self.paths.remove(&path);
-                    }
-                }
-                Route::AddUfrag(ufrag, transport) => {
-                    self.ufrags.insert(ufrag, TransportRef { room, transport });
-                }
-                Route::RemoveUfrag(ufrag) => {
-                    self.ufrags.remove(&ufrag);
-                }
-                Route::AddEntity(name) => {
-                    self.entity_rooms.insert(name, room);
-                }
-                Route::RemoveEntity(name) => {
-                    self.entity_rooms.remove(&name);
-                }
-            }
+            moved.extend(self.directory.change(room, route));
         }
         for (path, found) in moved {
             self.in_room(now, found.room, |room, context| {
                 room.retire_path(context, found.transport, &path);
             });
         }
-    }
-
-    fn open_room(&mut self, id: CommandId, room: RoomId) {
-        let outcome = self.refuse_duplicate(EntityId::Room(room)).map(|()| {
-            let key = self.rooms.insert(Room::new(room));
-            self.entity_rooms.insert(EntityId::Room(room), key);
-            None
-        });
-        self.done(id, outcome);
-    }
-
-    fn close_room(&mut self, now: Time, id: CommandId, room: RoomId) {
-        let Some(key) = self.entity_rooms.get(&EntityId::Room(room)).copied() else {
-            return self.done(id, Err(not_found(EntityId::Room(room))));
-        };
-        let closed = self.in_room(now, key, |room, context| room.close(context));
-        // A room that panics while it closes is dropped as well, with its own event.
-        if closed.is_some() {
-            self.forget(key);
-        }
-        self.done(id, Ok(None));
-    }
-
-    /// Execute a request in the room that it is about.
-    fn dispatch(&mut self, now: Time, id: CommandId, request: Request) {
-        let target = target_entity(&request);
-        let Some(key) = self.entity_rooms.get(&target).copied() else {
-            return self.done(id, Err(not_found(target)));
-        };
-        if let Some(Err(error)) = created_entity(&request).map(|name| self.refuse_duplicate(name)) {
-            return self.done(id, Err(error));
-        }
-        let outcome = self.in_room(now, key, |room, context| room.execute(context, request));
-        let broken = || {
-            let message = "the room broke and was dropped";
-            Err(CommandError::new(ErrorCode::InternalError, message))
-        };
-        self.done(id, outcome.unwrap_or_else(broken));
-    }
-
-    fn refuse_duplicate(&self, name: EntityId) -> Result<(), CommandError> {
-        match self.entity_rooms.contains_key(&name) {
-            true => Err(CommandError::new(
-                ErrorCode::Duplicate,
-                format!("{name} exists"),
-            )),
-            false => Ok(()),
-        }
-    }
-
-    fn done(&mut self, id: CommandId, outcome: Result<Option<serde_json::Value>, CommandError>) {
-        let (error, result) = match outcome {
-            Ok(result) => (None, result),
-            Err(error) => (Some(error), None),
-        };
-        self.events.push(Event::Done { id, error, result });
     }
 
     fn drop_broken(&mut self, key: RoomKey) {
@@ -446,9 +335,7 @@ impl Engine {
     /// Drop a room and all routes to it.
     fn forget(&mut self, key: RoomKey) {
         self.rooms.remove(key);
-        self.entity_rooms.retain(|_, room| *room != key);
-        self.paths.retain(|_, found| found.room != key);
-        self.ufrags.retain(|_, found| found.room != key);
+        self.directory.forget(key);
         self.ready.remove(key);
     }
 }
@@ -457,39 +344,4 @@ impl Engine {
 fn media_ssrc(datagram: &[u8]) -> Option<Ssrc> {
     let ssrc = datagram.get(8..)?.first_chunk()?;
     (demux(datagram) == Kind::Rtp).then(|| Ssrc(u32::from_be_bytes(*ssrc)))
-}
-
-/// Return the existing entity that a request is about.
-fn target_entity(request: &Request) -> EntityId {
-    match request {
-        Request::OpenRoom { room }
-        | Request::CloseRoom { room }
-        | Request::OpenTransport { room, .. }
-        | Request::RoomStats { room } => EntityId::Room(*room),
-        Request::SetRemote { transport, .. }
-        | Request::RestartIce { transport, .. }
-        | Request::CloseTransport { transport } => EntityId::Transport(*transport),
-        Request::Publish(publish) => EntityId::Transport(publish.transport),
-        Request::Subscribe(subscribe) => EntityId::Transport(subscribe.transport),
-        Request::Unpublish { publication } | Request::SetMuted { publication, .. } => {
-            EntityId::Publication(*publication)
-        }
-        Request::SetTarget { subscription, .. }
-        | Request::ReplaceSource { subscription, .. }
-        | Request::Unsubscribe { subscription } => EntityId::Subscription(*subscription),
-    }
-}
-
-/// Return the entity that a request creates.
-fn created_entity(request: &Request) -> Option<EntityId> {
-    match request {
-        Request::OpenTransport { transport, .. } => Some(EntityId::Transport(*transport)),
-        Request::Publish(publish) => Some(EntityId::Publication(publish.publication)),
-        Request::Subscribe(subscribe) => Some(EntityId::Subscription(subscribe.subscription)),
-        _ => None,
-    }
-}
-
-fn not_found(name: EntityId) -> CommandError {
-    CommandError::new(ErrorCode::NotFound, format!("{name} does not exist"))
 }

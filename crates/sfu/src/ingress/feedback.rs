@@ -168,7 +168,7 @@ impl Ingress {
             source.request_keyframe(key);
             return None;
         }
-        let feedback = &mut track.feedback;
+        let feedback = &mut track.negotiated;
         if feedback.pli || !feedback.fir {
             write::pli(rtcp, OUR_SSRC, media);
         } else {

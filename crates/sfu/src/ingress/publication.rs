@@ -22,9 +22,9 @@ const REORDER_AFTER: Duration = Duration::from_secs(2);
 /// Time between two updates of a publication's encodings.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(250);
 
-/// RTCP feedback that the publisher negotiated.
+/// RTCP feedback, and more, that the publisher negotiated.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Feedback {
+pub struct Negotiated {
     /// NACK.
     pub nack: bool,
     /// PLI.
@@ -35,6 +35,8 @@ pub struct Feedback {
     pub remb: bool,
     /// Sequence number of the last FIR.
     pub fir_sequence: u8,
+    /// The publisher stops and starts encodings on request (dynacast).
+    pub dynacast: bool,
 }
 
 /// A track offered to a room.
@@ -64,10 +66,8 @@ pub struct Publication {
     pub screen: bool,
     /// Whether it is muted.
     pub muted: bool,
-    /// RTCP feedback that the publisher negotiated.
-    pub feedback: Feedback,
-    /// The publisher stops and starts encodings on request (dynacast).
-    pub dynacast: bool,
+    /// What the publisher negotiated.
+    pub negotiated: Negotiated,
     /// When its encodings are updated next.
     pub update_timer: Deadline,
 }
@@ -119,14 +119,14 @@ impl Publication {
             longest_rtt: Duration::ZERO,
             screen: request.screen,
             muted: false,
-            feedback: Feedback {
+            negotiated: Negotiated {
                 nack: supports("nack"),
                 pli: supports("nack pli"),
                 fir: supports("ccm fir"),
                 remb: supports("goog-remb"),
                 fir_sequence: 0,
+                dynacast: request.dynacast,
             },
-            dynacast: request.dynacast,
             update_timer: Deadline::default(),
         })
     }
@@ -159,7 +159,7 @@ impl Publication {
     /// The lowest stays active: it costs little, and a new subscriber has video at once. An
     /// encoding that is not sent is not deactivated: it may never be sent, and its size is unknown.
     pub fn update_dynacast(&mut self, now: Time) -> bool {
-        if !self.dynacast {
+        if !self.negotiated.dynacast {
             return false;
         }
         let (lowest, mut changed) = (self.order[0], false);

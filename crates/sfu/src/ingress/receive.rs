@@ -162,7 +162,7 @@ impl Ingress {
             stats.receive(packet.index, packet.timestamp, context.now);
         }
         let resumed = !encoding.active;
-        if publication.feedback.nack {
+        if publication.negotiated.nack {
             self.note_for_nack(context, key, packet.index);
         }
         Some(Accepted {

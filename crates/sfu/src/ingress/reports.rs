@@ -79,7 +79,7 @@ impl Ingress {
         let publications = publisher.publications.iter();
         let publications = publications.filter_map(|key| self.publications.get(*key));
         let limited = publications
-            .filter(|publication| publication.feedback.remb)
+            .filter(|publication| publication.negotiated.remb)
             .flat_map(|publication| &publication.encodings);
         let ssrcs: Vec<Ssrc> = limited
             .filter_map(|encoding| encoding.stream.ssrc())

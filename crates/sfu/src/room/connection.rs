@@ -18,7 +18,7 @@ use crate::message::TransportId;
 use crate::slab::Slab;
 
 /// Bytes of a transport that sending uses.
-const HOT_TRANSPORT_BYTES: usize = 512;
+const HOT_TRANSPORT_BYTES: usize = 640;
 
 /// How long a packet and its answer take, measured by reports.
 pub struct RoundTrip {
@@ -31,16 +31,21 @@ pub struct RoundTrip {
 }
 
 /// A transport of the room.
+///
+/// The first field also tells an empty place of the slab from a full one: else that were a field
+/// that has left the cache.
 #[repr(C, align(64))]
 pub struct Connection {
-    /// ICE, DTLS and SRTP.
-    pub transport: Transport,
+    /// When the timer of ICE and DTLS fires.
+    pub transport_at: Option<Time>,
     /// What its peer sends.
     pub publisher: PublisherKey,
     /// What its peer receives.
     pub subscriber: SubscriberKey,
     /// Whether ICE and DTLS are connected.
     pub connected: bool,
+    /// ICE, DTLS and SRTP.
+    pub transport: Transport,
     /// Its identifier.
     pub id: TransportId,
     /// Its username fragments, the newest last.
@@ -49,8 +54,6 @@ pub struct Connection {
     pub paths: Vec<PathId>,
     /// Datagrams dropped by the transport that are counted already.
     drops_counted: u64,
-    /// When the timer of ICE and DTLS fires.
-    pub transport_at: Option<Time>,
     /// When the next reports are due.
     pub reports: Deadline,
     /// Round-trip time.
