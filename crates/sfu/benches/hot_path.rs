@@ -25,6 +25,10 @@ fn main() {
         feedback: true,
         ..paced
     };
+    let asked = Load {
+        nacks: true,
+        ..fed_back
+    };
     let loss_rtt = Config {
         bwe: Bwe::LossRtt,
         ..Config::default()
@@ -36,8 +40,9 @@ fn main() {
     for (name, config, load) in [
         ("video to 240, frames whole", Config::default(), whole),
         ("video to 240, frames paced", Config::default(), paced),
-        ("the same, 1 % asked for again", loss_rtt, fed_back),
-        ("the same, --bwe gcc", Config::default(), fed_back),
+        ("the same, 1 % asked for again", loss_rtt.clone(), asked),
+        ("with feedback, --bwe loss-rtt", loss_rtt, fed_back),
+        ("with feedback, --bwe gcc", Config::default(), fed_back),
         (
             "audio, 10 to 30, coalesced 5 ms",
             Config::default(),

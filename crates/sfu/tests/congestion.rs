@@ -112,6 +112,31 @@ fn a_link_of_1_mbps_has_the_middle_encoding_without_loss() {
 }
 
 #[test]
+fn a_publisher_who_has_just_begun_is_not_sent_at_full_size() {
+    let mut world = World::new(Config::default());
+    let room = world.open_room();
+    let clients = world.connect_many(room, 2);
+    let (publisher, client) = (clients[0], clients[1]);
+    world.enable_feedback(client);
+    narrow(&mut world, client, 1_000_000);
+    let camera = world.publish_with(publisher, Codec::Vp8, &RIDS, sizes);
+    let sub = world.subscribe_with(client, camera, |request| {
+        request.feedback = vec!["transport-cc".to_owned()];
+    });
+    let start = world.now;
+    let mut viewed = Viewed {
+        world,
+        room,
+        sub,
+        start,
+    };
+    viewed.run(8_000);
+    let seen = viewed.seen();
+    assert!(seen.iter().all(|(_, encoding)| *encoding < 2), "{seen:?}");
+    assert_eq!(seen.last().map(|it| it.1), Some(1), "{seen:?}");
+}
+
+#[test]
 fn a_link_that_changes_is_followed() {
     let mut viewed = viewed(Config::default(), 5_000_000, "transport-cc");
     let client = viewed.sub.client;

@@ -19,9 +19,12 @@ use wire::id::Ssrc;
 use wire::rtp::Header;
 use wire::time::Time;
 
+/// Packets with their instants.
+type Recorded = Arc<Mutex<Vec<(Time, Vec<u8>)>>>;
+
 /// Keeps every packet.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<(Time, Vec<u8>)>>>);
+struct Recorder(Recorded);
 
 impl Sink for Recorder {
     fn take(&mut self, now: Time, packet: &[u8]) {

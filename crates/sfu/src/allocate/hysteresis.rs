@@ -1,6 +1,7 @@
 //! When an estimate leads to fewer or to more layers. Pure, on virtual time.
 //!
-//! Layers are removed when the estimate has been below their bitrate for 300 ms, or at once where
+//! Layers are removed when the estimate has been below their bitrate for 300 ms (for 2 s where it is
+//! by less than 15 %), or at once where
 //! queueing or loss show that the link is full. They are added with 10 % to spare, or after a
 //! probe has passed. What had to be removed is not added again by an estimate that merely varies:
 //! only after it has risen by a quarter, or after a probe.
@@ -9,8 +10,12 @@ use std::time::Duration;
 
 use wire::time::Time;
 
-/// The estimate may be below the need for this long.
+/// The estimate may be below the need for this long,
 pub const GRACE: Duration = Duration::from_millis(300);
+/// or for this long where it is so by a little: estimates and bitrates vary by as much, and where
+/// they do not, the queue grows and ends the wait.
+pub const LONG_GRACE: Duration = Duration::from_secs(2);
+const A_LITTLE_PERCENT: u64 = 115;
 /// Queueing delay above which layers are removed at once.
 pub const FULL_QUEUE: Duration = Duration::from_millis(100);
 /// Ratio of packets lost above which layers are removed at once.
@@ -88,6 +93,8 @@ pub struct Decision {
 pub struct Hysteresis {
     /// Since when the estimate is below the need.
     below_since: Option<Time>,
+    /// When layers are removed if it stays there.
+    due: Option<Time>,
     /// The estimate at which layers were removed, until it has recovered, bit/s.
     removed_at_bps: Option<u64>,
 }
@@ -110,8 +117,14 @@ impl Hysteresis {
                 rise: self.rise(estimate_bps, signals, is_full),
             };
         }
+        let most_bps = u128::from(estimate_bps) * u128::from(A_LITTLE_PERCENT) / 100;
+        let grace = match u128::from(signals.need_bps) <= most_bps {
+            true => LONG_GRACE,
+            false => GRACE,
+        };
         let since = *self.below_since.get_or_insert(now);
-        if is_full || now.since(since) >= GRACE {
+        self.due = Some(since + grace);
+        if is_full || now.since(since) >= grace {
             self.below_since = None;
             self.removed_at_bps = Some(estimate_bps);
             return Decision {
@@ -128,7 +141,7 @@ impl Hysteresis {
     /// Return when an update is due though nothing has been reported.
     #[must_use]
     pub fn due(&self) -> Option<Time> {
-        self.below_since.map(|since| since + GRACE)
+        self.below_since.and(self.due)
     }
 
     fn rise(&mut self, estimate_bps: u64, signals: &Signals, is_full: bool) -> Rise {
@@ -169,26 +182,37 @@ mod tests {
     #[test]
     fn a_short_dip_of_the_estimate_removes_nothing() {
         let mut state = Hysteresis::default();
-        let held = state.update(START, &signals(900, 1_000));
+        let held = state.update(START, &signals(800, 1_000));
         assert_eq!((held.estimate_bps, held.rise), (Some(1_000), Rise::NONE));
         assert_eq!(state.due(), Some(START + GRACE));
         state.update(START + GRACE / 2, &signals(1_100, 1_000));
         assert_eq!(state.due(), None);
-        let again = state.update(START + GRACE, &signals(900, 1_000));
+        let again = state.update(START + GRACE, &signals(800, 1_000));
         assert_eq!(again.estimate_bps, Some(1_000));
+    }
+
+    #[test]
+    fn an_estimate_a_little_below_the_need_is_waited_for_longer() {
+        let mut state = Hysteresis::default();
+        state.update(START, &signals(900, 1_000));
+        assert_eq!(state.due(), Some(START + LONG_GRACE));
+        let held = state.update(START + GRACE, &signals(900, 1_000));
+        assert_eq!(held.estimate_bps, Some(1_000));
+        let after = state.update(START + LONG_GRACE, &signals(900, 1_000));
+        assert_eq!(after.estimate_bps, Some(900));
     }
 
     #[test]
     fn layers_are_removed_after_300_ms_below_the_need() {
         let mut state = Hysteresis::default();
-        state.update(START, &signals(900, 1_000));
+        state.update(START, &signals(800, 1_000));
         let before = state.update(
             START + GRACE - Duration::from_millis(1),
-            &signals(900, 1_000),
+            &signals(800, 1_000),
         );
         assert_eq!(before.estimate_bps, Some(1_000));
-        let after = state.update(START + GRACE, &signals(900, 1_000));
-        assert_eq!((after.estimate_bps, after.rise), (Some(900), Rise::NONE));
+        let after = state.update(START + GRACE, &signals(800, 1_000));
+        assert_eq!((after.estimate_bps, after.rise), (Some(800), Rise::NONE));
     }
 
     #[test]

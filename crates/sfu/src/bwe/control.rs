@@ -152,7 +152,9 @@ impl Bandwidth {
                 gcc.set_wants(wants, max_bps);
                 self.applied_bps = gcc.estimate_bps();
                 let free_bps = load.wanted_bps.saturating_mul(FREE_PERCENT) / 100;
-                Some(self.applied_bps).filter(|estimate| *estimate < free_bps)
+                // What is wanted may not be measured yet.
+                let is_limiting = |bps: &u64| load.wanted_bps == 0 || *bps < free_bps;
+                Some(self.applied_bps).filter(is_limiting)
             }
             Estimator::Remb(remb) => {
                 let cap_bps = load.cap();

@@ -32,8 +32,10 @@ pub struct Load {
     pub frame_interval: Duration,
     /// Time over which the packets of a frame arrive.
     pub spread: Duration,
-    /// Subscribers send reports, transport-wide feedback and NACKs for one packet in a hundred.
+    /// Subscribers send reports and transport-wide feedback.
     pub feedback: bool,
+    /// They send NACKs for one packet in a hundred as well.
+    pub nacks: bool,
     /// Duration of the load.
     pub length: Duration,
 }
@@ -50,6 +52,7 @@ impl Load {
             frame_interval: Duration::from_micros(33_333),
             spread,
             feedback: false,
+            nacks: false,
             length: Duration::from_secs(12),
         }
     }
@@ -65,6 +68,7 @@ impl Load {
             frame_interval: Duration::from_millis(20),
             spread: Duration::ZERO,
             feedback: false,
+            nacks: false,
             length: Duration::from_secs(12),
         }
     }
@@ -120,7 +124,7 @@ impl Replay {
         let cameras = warm_up(&mut world);
         let mut arrivals = arrivals(&mut world, &cameras, load.length);
         if load.feedback {
-            add_feedback(&mut world, &subs, &mut arrivals);
+            add_feedback(&mut world, &subs, &mut arrivals, load.nacks);
         }
         Self::with(world, arrivals)
     }
@@ -287,7 +291,7 @@ fn arrivals(world: &mut World, cameras: &[usize], length: Duration) -> Vec<Arriv
 }
 
 /// Add the RTCP of the receivers of `subs` behind a network of 50 ms delay and 1 % of loss.
-fn add_feedback(world: &mut World, subs: &[Sub], arrivals: &mut Vec<Arrival>) {
+fn add_feedback(world: &mut World, subs: &[Sub], arrivals: &mut Vec<Arrival>, nacks: bool) {
     let media: Vec<Time> = arrivals.iter().map(|arrival| arrival.at).collect();
     for sub in subs {
         let client = &mut world.clients[sub.client];
@@ -298,7 +302,8 @@ fn add_feedback(world: &mut World, subs: &[Sub], arrivals: &mut Vec<Arrival>) {
         let mut times = Vec::new();
         for (nth, at) in media.iter().enumerate() {
             let mut rtcp = Vec::new();
-            if nth % 100 == 99 {
+            // A retransmission takes a transport-wide number, which this feedback does not know.
+            if nth % 100 == 99 && nacks {
                 let lost = next.wrapping_add(nth as u16);
                 write::nack(&mut rtcp, Ssrc(7), Ssrc(sub.ssrc), &[lost]);
             }
@@ -332,13 +337,17 @@ fn add_feedback(world: &mut World, subs: &[Sub], arrivals: &mut Vec<Arrival>) {
     }
 }
 
-/// Acknowledge the packets up to this number, which arrived at these instants.
+/// Acknowledge the packets up to this number, which arrived evenly spaced within these instants: a
+/// bottleneck has smoothed the frames.
 fn acknowledge(rtcp: &mut Vec<u8>, last: u16, arrivals: &[Time]) {
     let mut feedback = TwccBuilder::new();
     let first = last.wrapping_sub(arrivals.len() as u16 - 1);
     feedback.start(first, arrivals[0]);
-    for (nth, at) in (0..).zip(arrivals) {
-        feedback.push(first.wrapping_add(nth), *at);
+    let count = arrivals.len() as u16;
+    let step = arrivals[arrivals.len() - 1].since(arrivals[0]) / u32::from(count);
+    for nth in 0..count {
+        let at = arrivals[0] + step * u32::from(nth);
+        feedback.push(first.wrapping_add(nth), at);
     }
     feedback.write(rtcp, Ssrc(7), Ssrc(7), last as u8);
 }

@@ -224,7 +224,7 @@ proptest! {
                 let upto = grants[other].candidate?;
                 let levels = ladders[other].levels.iter().take_while(|it| **it <= upto);
                 let rates: Vec<_> = levels.map(|it| bps(other, *it)).collect();
-                rates.iter().copied().filter(|it| *it < lowest).next_back().or(rates.first().copied())
+                rates.iter().copied().rfind(|it| *it < lowest).or(rates.first().copied())
             };
             let others: u64 = (0..wishes.len()).filter_map(cheaper).sum();
             prop_assert!(lowest + others > estimate, "{nth} in {grants:?}");
