@@ -59,6 +59,14 @@ fn without_sender_reports_timestamps_are_estimated_with_the_reason() {
         told.last().map(|(_, _, reason)| *reason),
         Some("timestamp_estimated")
     );
+    let frames = received_frames(&world, sub);
+    let first_new = frames.iter().position(|it| it.3.mark.encoding == 1);
+    let first_new = first_new.expect("switched");
+    let of = |nth: usize| frames[nth].3.mark.frame;
+    assert!(
+        of(first_new) > of(first_new - 1),
+        "the keyframe is older than what was sent while the switch waited for reports"
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::message::{Event, Preference, Target};
 use crate::reasons::ENCODING_INACTIVE;
 
 /// A keyframe up to this age is used: less than a request for a new one would take.
-const FRESH_KEYFRAME: Duration = Duration::from_millis(100);
+pub(super) const FRESH_KEYFRAME: Duration = Duration::from_millis(100);
 /// A switch that takes longer is reported.
 const SWITCH_DEADLINE: Duration = Duration::from_secs(3);
 

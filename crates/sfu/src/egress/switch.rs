@@ -7,8 +7,9 @@ use rtc::timeline::{Alignment, REPORT_WAIT, SourceClock};
 use wire::id::Rid;
 use wire::time::Time;
 
-use super::Egress;
+use super::selection::FRESH_KEYFRAME;
 use super::subscription::{Inserted, PendingSwitch, Subscription};
+use super::{Demand, Egress};
 use crate::context::Context;
 use crate::ingress::Ingress;
 use crate::ingress::encoding::Encoding;
@@ -49,6 +50,13 @@ impl Egress {
         {
             return;
         }
+        if !subscription.audio && context.now.since(start.arrived) > FRESH_KEYFRAME {
+            // What has arrived since would be sent late, and paced above its bitrate for long.
+            let stream = &publication.encodings[encoding.encoding];
+            restart_wait(subscription, stream.history.end());
+            self.demands.push(Demand::Keyframe(encoding));
+            return;
+        }
         let previous = subscription.position.current;
         if !switch(context, publication, subscription, pending, start.position) {
             return;
@@ -87,6 +95,13 @@ impl Egress {
                 self.update_media_rate(ingress, subscription.subscriber);
             }
         }
+    }
+}
+
+/// Wait for a keyframe that arrives from now on.
+fn restart_wait(subscription: &mut Subscription, end: u64) {
+    if let Some(pending) = subscription.position.pending_switch.as_mut() {
+        pending.from = end;
     }
 }
 
