@@ -232,6 +232,18 @@ mod tests {
     }
 
     #[test]
+    fn feedback_of_chromium_is_padded_by_less_than_four_bytes() {
+        let datagram = [
+            0xaf, 0xcd, 0x00, 0x06, 0xfa, 0x17, 0xfa, 0x17, 0x7a, 0xdb, 0x6b, 0xc7, 0x00, 0x1c,
+            0x00, 0x04, 0x05, 0x1c, 0x56, 0x01, 0x20, 0x04, 0xcd, 0x30, 0x24, 0x56, 0x00, 0x02,
+        ];
+        let start = 0x0005_1c56 * TICKS_PER_REFERENCE;
+        let arrivals = [205, 253, 289, 375].map(|ticks| Some(start + ticks));
+        let expected: Vec<_> = (0x1c..).zip(arrivals).collect();
+        assert_eq!(read(&datagram), Some(expected));
+    }
+
+    #[test]
     fn run_of_small_deltas() {
         let datagram = feedback(3, &[0x20, 3, 4, 0, 255]);
         let expected = [(100, Some(516)), (101, Some(516)), (102, Some(771))];
