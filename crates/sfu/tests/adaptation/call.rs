@@ -236,7 +236,7 @@ impl Call {
             "net_up": up, "net_down": down}));
     }
 
-    /// Change the capacity of the downlinks of viewers, each of whom may use `share_bps`.
+    /// Change the capacity of the downlinks of viewers; each may use `share_bps`.
     pub fn set_capacity(&mut self, viewers: &[Viewer], rate_bps: u64, share_bps: f64) {
         for viewer in viewers {
             let down = with(viewer.down.clone(), json!({"rate_bps": rate_bps}));
