@@ -132,8 +132,10 @@ impl Encoding {
         self.note_frame(&described);
         self.stream.remember(packet, &described);
         self.last_packet = now;
-        if is_kept {
-            self.keep(now, packet, described, pool);
+        match is_kept {
+            true => self.keep(now, packet, described, pool),
+            // A switch cannot start at a keyframe that packets are missing after.
+            false => self.keyframes.last = None,
         }
         Some(is_kept)
     }
