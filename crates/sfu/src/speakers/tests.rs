@@ -140,9 +140,9 @@ fn who_leaves_is_forgotten() {
 #[test]
 fn a_crowd_that_shouts_fills_no_list() {
     let mut talk = Talk::of(1_000);
-    let everybody: Vec<_> = (0..1_000).map(|key| (key, 0)).collect();
+    let all: Vec<_> = (0..1_000).map(|key| (key, 0)).collect();
     for nth in 0..100 {
-        talk.say(&everybody).say(&[(nth * 7, SILENCE)]).run(1_200);
+        talk.say(&all).say(&[(nth * 7, SILENCE)]).run(1_200);
     }
     assert_eq!(talk.active().len(), MOST_ACTIVE);
     assert!(talk.speakers.recent.len() <= MOST_RANKED);
