@@ -13,6 +13,7 @@ from sfukit.server.addresses import local_address_first
 from sfukit.server.engine import Engine
 from sfukit.server.metrics import Metrics
 from sfukit.server.native_messages import (
+    ActiveSpeakersChanged,
     EncodingState,
     EncodingsWanted,
     Event,
@@ -55,6 +56,9 @@ class TransportOwner(Protocol):
 
 class RoomOwner(Protocol):
     """The owner of the rooms, which receives their events."""
+
+    def on_active_speakers(self, event: ActiveSpeakersChanged) -> None:
+        """Handle a change of the active speakers of a room."""
 
     def on_room_closed(self, event: RoomClosed) -> None:
         """Handle a room that the engine closed."""
@@ -175,6 +179,9 @@ class Core:
                 owner.on_transport_state(event)
         elif isinstance(event, QualityChanged):
             on_quality(event, self.subscriptions)
+        elif isinstance(event, ActiveSpeakersChanged):
+            self.metrics.speaker_changes.inc()
+            self.rooms.on_active_speakers(event)
         elif isinstance(event, EncodingState):
             if publication := self.publications.get(event.publication):
                 publication.owner.on_encoding_state(publication, event)

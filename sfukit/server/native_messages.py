@@ -315,6 +315,20 @@ class QualityChanged(msgspec.Struct, tag_field="type", tag="quality"):
     video: list[VideoQuality] = []
 
 
+class ActiveSpeaker(msgspec.Struct, frozen=True):
+    """A participant that speaks: its microphone and level, dBov (0 loudest, -127 silence)."""
+
+    publication: int
+    level_dbov: int
+
+
+class ActiveSpeakersChanged(msgspec.Struct, tag_field="type", tag="active_speakers"):
+    """The participants that speak, the dominant one first."""
+
+    room: int
+    speakers: list[ActiveSpeaker] = []
+
+
 class RoomClosed(msgspec.Struct, tag_field="type", tag="room_closed"):
     """The engine closed a room after an internal error."""
 
@@ -338,6 +352,7 @@ Event = (
     | SsrcUnbound
     | LayerSwitched
     | QualityChanged
+    | ActiveSpeakersChanged
     | RoomClosed
     | WorkerEnded
 )

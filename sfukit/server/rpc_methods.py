@@ -289,6 +289,7 @@ class Methods:
                 info for info in participant.room.list_participants() if info.uid != participant.uid
             ],
             publications=participant.own_publications(),
+            active_speakers=participant.room.active_speakers,
             type="answer" if change else None,
             sdp=change.answer if change else None,
             version=change.version if change else None,

@@ -174,6 +174,20 @@ class IceServerInfo(msgspec.Struct, omit_defaults=True):
     credential: str | None = None
 
 
+class ActiveSpeaker(msgspec.Struct):
+    """A participant that speaks; ``level_dbov``: 0 is the loudest, -127 silence (RFC 6464)."""
+
+    uid: str
+    publication: int
+    level_dbov: int
+
+
+class ActiveSpeakersNotification(msgspec.Struct):
+    """The participants that speak, the dominant one first."""
+
+    speakers: list[ActiveSpeaker]
+
+
 class JoinResult(msgspec.Struct, omit_defaults=True):
     """The result of a join."""
 
@@ -187,6 +201,7 @@ class JoinResult(msgspec.Struct, omit_defaults=True):
     sdp: str | None = None
     version: int | None = None
     ice_servers: list[IceServerInfo] = []
+    active_speakers: list[ActiveSpeaker] = []
 
 
 class OfferResult(msgspec.Struct):

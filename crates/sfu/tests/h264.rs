@@ -76,4 +76,8 @@ fn inserted_parameter_sets_are_retransmitted() {
     assert_eq!(again[0].payload()[..2], first.to_be_bytes());
     assert_eq!(again[0].payload()[2..], h264_parameter_sets());
     assert_eq!(again[0].header.timestamp, timestamp);
+    let bytes: usize = again.iter().map(|it| it.payload()[2..].len()).sum();
+    let counters = world.engine.counters();
+    assert_eq!(counters.retransmitted_packets_sent, 2);
+    assert_eq!(counters.retransmitted_bytes_sent, bytes as u64);
 }

@@ -92,6 +92,22 @@ fn late_packets_of_the_old_encoding_are_dropped() {
 }
 
 #[test]
+fn a_switch_back_waits_for_a_keyframe_that_no_packet_is_missing_after() {
+    let (mut world, camera, sub) = simulcast();
+    // A browser answers a keyframe request with a keyframe of every encoding.
+    world.cameras[camera].encodings[0].keyframe_wanted = true;
+    world.set_target(sub, target("f"));
+    let switched = world.run_until(ms(2_000), |world| switches(world, sub).len() == 2);
+    assert!(switched);
+    // Packets of encoding q are not kept meanwhile: it has no subscriber.
+    world.run_for(ms(50));
+    world.set_target(sub, target("q"));
+    world.run_for(ms(1_000));
+    assert_eq!(switches(&world, sub).len(), 3);
+    assert_continuous(&world, sub);
+}
+
+#[test]
 fn an_inactive_encoding_moves_its_subscribers_down() {
     let (mut world, camera, sub) = simulcast();
     world.set_target(sub, target("f"));

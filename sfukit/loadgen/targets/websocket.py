@@ -42,7 +42,7 @@ async def connect(
 ) -> ClientConnection:
     """Connect; raise ``JoinRefusedError``, which ``refusal`` makes of an HTTP status."""
     try:
-        return await room_socket.open_socket(
+        connection = await room_socket.open_socket(
             url,
             dict(headers),
             options.tls,
@@ -57,6 +57,15 @@ async def connect(
         raise JoinRefusedError("tls", str(error)) from error
     except (OSError, TimeoutError, InvalidHandshake) as error:
         raise JoinRefusedError("connect", str(error) or type(error).__name__) from error
+    _drop_headers(connection)
+    return connection
+
+
+def _drop_headers(connection: ClientConnection) -> None:
+    """Drop the headers of the handshake: 4 KiB per bot, and its bearer token among them."""
+    for message in (connection.request, connection.response):
+        if message is not None:
+            message.headers.clear()
 
 
 def refused(status: InvalidStatus) -> JoinRefusedError:

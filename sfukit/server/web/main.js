@@ -262,6 +262,9 @@ window.sfukit = {
   get quality() {
     return call.quality;
   },
+  get speakers() {
+    return call.speakers;
+  },
   measure: () => call.measure(),
   join,
   leave,

@@ -40,8 +40,9 @@ export class Tile {
   }
 
   // view: {name, video, audio} with publications or null; tracks: {video, audio};
-  // live: false while the connection is lost, when the last frame remains
-  show(view, tracks, layer, live) {
+  // live: false while the connection is lost, when the last frame remains;
+  // speech: "dominant" for the dominant speaker, "speaks" for another one, else ""
+  show(view, tracks, layer, { live, speech }) {
     this.#view = view;
     this.#live = live;
     this.#ended = layer?.ended ?? null;
@@ -49,7 +50,8 @@ export class Tile {
     const source = view.video ? sourceText(view.video.source) : "audio only";
     this.root.setAttribute("aria-label", `${view.name}, ${source}`);
     write(this.#name, view.name);
-    this.#showBadges(view, source);
+    this.#showBadges(view, source, speech);
+    this.root.dataset.speech = speech;
     if (live) this.#play([tracks.video, tracks.audio].filter(Boolean));
     this.#shownSize.report(live && tracks.video ? view.video.publication : null);
     this.#selector.show(view.video?.rids ?? [], layer);
@@ -85,8 +87,9 @@ export class Tile {
     value.classList.toggle("bad", bad);
   }
 
-  #showBadges({ audio }, source) {
+  #showBadges({ audio }, source, speech) {
     this.#badges.replaceChildren(element("span.badge", {}, source));
+    if (speech) this.#badges.append(element("span.badge.speech", {}, "speaking"));
     if (audio?.muted) this.#badges.append(element("span.badge.warn", {}, icon("mic-off"), "muted"));
   }
 

@@ -11,6 +11,7 @@ from websockets.http11 import Request, Response
 from sfukit.loadgen import target_setup
 from sfukit.loadgen.options import LoadOptions, RunOptions
 from sfukit.loadgen.scenario import plan
+from sfukit.loadgen.targets import websocket
 from sfukit.loadgen.targets.base import JoinRefusedError
 from sfukit.loadgen.targets.rooms import RoomsTarget
 from sfukit.loadgen.targets.whip import WhipTarget
@@ -133,6 +134,28 @@ async def test_a_room_elsewhere_gets_the_token_where_allowed(
             await session.join()
     assert refused.value.code == ("http_403" if hosts else "connect")
     assert there == seen
+
+
+async def test_an_open_websocket_keeps_no_header_of_its_handshake() -> None:
+    seen: list[str] = []
+
+    async def note(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        seen.append(connection.request.headers["X-Api-Key"])
+        await connection.wait_closed()
+
+    async with serve(note, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        options = websocket.Options.of(Access(), url, 5, subprotocol=None)
+        connection = await websocket.connect(
+            options, Room().bot_session, url, {"X-Api-Key": "secret"}, websocket.refused
+        )
+        assert connection.request is not None
+        assert connection.response is not None
+        assert not [*connection.request.headers.raw_items()]
+        assert not [*connection.response.headers.raw_items()]
+        await connection.close()
+    assert seen == ["secret"]
 
 
 async def test_cookies_of_a_target_are_not_kept() -> None:

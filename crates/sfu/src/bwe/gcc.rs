@@ -45,6 +45,8 @@ pub struct Gcc {
     max_bps: f64,
     /// Neither a probe nor a decrease has replaced the start rate yet.
     is_start: bool,
+    /// The estimate is that of another path: a probe that fills this one replaces it.
+    is_unverified: bool,
     /// A probe has raised the estimate since that was last asked.
     has_passed_probe: bool,
     rtt: Option<Duration>,
@@ -80,6 +82,7 @@ impl Gcc {
             estimate_bps: START_BPS,
             max_bps: f64::INFINITY,
             is_start: true,
+            is_unverified: false,
             has_passed_probe: false,
             rtt: None,
             sent: SentRate::new(now),
@@ -191,17 +194,21 @@ impl Gcc {
         }
     }
 
-    /// Forget what was learned about another path; call with [`Ledger::change_path`].
+    /// Measure another path from the start; call with [`Ledger::change_path`].
+    ///
+    /// The estimate is kept until something is known: most changes are between paths of similar
+    /// rates, and a video that stops until probes have passed is worse than a queue for a moment.
+    /// The first probe goes to the estimate, and a full link lowers it at once.
     pub fn change_path(&mut self, now: Time) {
-        let start_bps = self.estimate_bps.min(START_BPS);
-        let probes = std::mem::replace(&mut self.probes, Controller::new(START_BPS));
-        let max_bps = self.max_bps;
+        let (estimate_bps, max_bps) = (self.estimate_bps, self.max_bps);
+        let mut probes = std::mem::replace(&mut self.probes, Controller::new(START_BPS));
+        probes.verify(estimate_bps);
         *self = Self::new(now);
-        self.probes = probes;
-        self.probes.reset();
-        self.max_bps = max_bps;
-        self.aimd.set_rate_bps(start_bps);
-        self.estimate_bps = start_bps;
+        (self.probes, self.max_bps) = (probes, max_bps);
+        self.is_start = false;
+        self.is_unverified = true;
+        self.aimd.set_rate_bps(estimate_bps);
+        self.estimate_bps = estimate_bps;
     }
 
     /// Start a probe cluster where one is due: its packets are recorded in the ledger as its own.
@@ -300,11 +307,15 @@ impl Gcc {
     fn on_probe(&mut self, now: Time, found: Found) {
         self.probes.on_found(found);
         // Jitter makes a short probe look slow: it lowers the estimate only where nothing is known.
+        let is_lower = self.is_unverified && found.is_saturated;
+        self.is_unverified = false;
         if found.rate_bps > self.aimd.rate_bps() || self.is_start {
             self.aimd.on_probe(now, found.rate_bps, found.is_saturated);
             self.loss.on_probe(found.rate_bps);
             self.has_passed_probe = true;
             self.is_start = false;
+        } else if is_lower {
+            self.aimd.on_probe(now, found.rate_bps, true);
         }
     }
 

@@ -199,10 +199,14 @@ impl Egress {
     }
 
     fn wishes<'a>(&self, ingress: &Ingress, videos: &'a Videos) -> Vec<Wish<'a>> {
+        let speaker = self.speaker_among(ingress, videos.iter().map(|(key, _)| *key));
         let wish = |(key, layers): &'a (SubscriptionKey, Layers)| {
             let subscription = self.subscriptions.get(*key)?;
             let publication = ingress.publications.get(subscription.publication)?;
-            Some(wish(subscription, publication, layers))
+            let mut wish = wish(subscription, publication, layers);
+            let spoke = ingress.speaker_rank(subscription.publication);
+            wish.rank.speaker = spoke.is_some() && spoke == speaker;
+            Some(wish)
         };
         videos.iter().filter_map(wish).collect()
     }

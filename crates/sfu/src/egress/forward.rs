@@ -12,8 +12,9 @@ use wire::time::Time;
 
 use super::control::SendControl;
 use super::descriptors::number;
+use super::repair::Repair;
 use super::sink::{NotSent, Output};
-use super::subscription::{Inserted, Subscription};
+use super::subscription::{Inserted, Subscription, SubscriptionCounters};
 use super::template::{OutgoingDescriptor, Stamp, Template};
 use crate::counters::Counters;
 
@@ -170,31 +171,19 @@ pub fn resend(
         return None;
     }
     let packet = Outgoing {
-        index: repair.next_index,
+        index: placed.index,
         timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
         marker: slot.marker,
         carried: slot.carried,
         described: slot.described,
         descriptor,
-        original: Some(placed.index as u16),
+        original: None,
         payload: history.payload(slot),
         padding: 0,
         shift: placed.shift,
     };
-    repair.next_index += 1;
-    let sent = send(
-        &repair.template,
-        &mut repair.stream,
-        &packet,
-        control,
-        output,
-        round,
-    )?;
-    subscription.counters.retransmitted_packets += 1;
-    round.counters.retransmitted_packets_sent += 1;
-    round.counters.retransmitted_bytes_sent += slot.payload_len() as u64;
-    control.sent(sent);
-    Some(sent)
+    let counters = &mut subscription.counters;
+    send_again(repair, packet, counters, control, output, round)
 }
 
 /// Retransmit the inserted packet, if it is still stored.
@@ -208,22 +197,31 @@ pub fn resend_inserted(
     let inserted = subscription.position.inserted.as_ref();
     let inserted = inserted.filter(|it| it.placed.index == placed.index)?;
     let repair = subscription.repair.as_mut()?;
+    let packet = inserted_packet(inserted);
+    let counters = &mut subscription.counters;
+    send_again(repair, packet, counters, control, output, round)
+}
+
+/// Send a packet that was sent before on the retransmission stream, and count it.
+fn send_again(
+    repair: &mut Repair,
+    packet: Outgoing<'_>,
+    counters: &mut SubscriptionCounters,
+    control: &mut SendControl,
+    output: &mut impl Output,
+    round: &mut Round<'_>,
+) -> Option<usize> {
     let packet = Outgoing {
         index: repair.next_index,
-        original: Some(placed.index as u16),
-        ..inserted_packet(inserted)
+        original: Some(packet.index as u16),
+        ..packet
     };
     repair.next_index += 1;
-    let sent = send(
-        &repair.template,
-        &mut repair.stream,
-        &packet,
-        control,
-        output,
-        round,
-    )?;
-    subscription.counters.retransmitted_packets += 1;
+    let stream = &mut repair.stream;
+    let sent = send(&repair.template, stream, &packet, control, output, round)?;
+    counters.retransmitted_packets += 1;
     round.counters.retransmitted_packets_sent += 1;
+    round.counters.retransmitted_bytes_sent += packet.payload.len() as u64;
     control.sent(sent);
     Some(sent)
 }

@@ -22,6 +22,7 @@ mod schedule;
 mod selection;
 mod service;
 pub mod sink;
+mod speakers;
 pub mod subscriber;
 pub mod subscription;
 mod subscriptions;

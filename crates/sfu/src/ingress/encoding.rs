@@ -12,6 +12,7 @@ use wire::time::Time;
 
 use super::dynacast::Dynacast;
 use super::keyframe::{KeyframeStart, Keyframes};
+use super::levels::Loudness;
 use super::packet::Packet;
 use super::rates::Rates;
 use super::stream::Stream;
@@ -46,6 +47,8 @@ pub struct Encoding {
     pub keyframes: Keyframes,
     /// Statistics.
     pub counters: EncodingCounters,
+    /// The loudest audio level since speakers were compared last.
+    pub loudness: Loudness,
 }
 
 /// Counts of one encoding (webrtc-stats: inbound-rtp).
@@ -81,6 +84,7 @@ impl Encoding {
             frame_size: None,
             keyframes: Keyframes::default(),
             counters: EncodingCounters::default(),
+            loudness: Loudness::default(),
         }
     }
 
@@ -128,8 +132,10 @@ impl Encoding {
         self.note_frame(&described);
         self.stream.remember(packet, &described);
         self.last_packet = now;
-        if is_kept {
-            self.keep(now, packet, described, pool);
+        match is_kept {
+            true => self.keep(now, packet, described, pool),
+            // A switch cannot start at a keyframe that packets are missing after.
+            false => self.keyframes.last = None,
         }
         Some(is_kept)
     }

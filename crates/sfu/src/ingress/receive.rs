@@ -159,6 +159,9 @@ impl Ingress {
         }
         encoding.keyframes.arriving = described.starts_keyframe();
         context.counters.audio_packets_received += u64::from(publication.audio);
+        if let Some(level) = packet.values.audio_level {
+            encoding.loudness.note(level.to_byte());
+        }
         if let Some(stats) = encoding.stream.stats.as_mut() {
             stats.receive(packet.index, packet.timestamp, context.now);
         }

@@ -254,19 +254,35 @@ fn a_paused_sender_is_not_taken_for_a_silent_receiver() {
     assert_eq!(call.gcc.estimate_bps(), before);
 }
 
-#[test]
-fn another_path_starts_again() {
+/// Change to a path of this capacity after 10 s of 5 Mb/s.
+fn handed_over(kbps: f64) -> Call {
     let mut call = Call::new(Link::of_kbps(5_000.0));
     call.run(10_000);
+    let before = call.gcc.estimate_bps();
     call.ledger.change_path();
     call.gcc.change_path(call.now);
-    assert_eq!(call.gcc.estimate_bps(), 300_000);
+    assert_eq!(call.gcc.estimate_bps(), before, "kept until it is known");
     call.down = Link {
         at: call.now,
-        ..Link::of_kbps(1_000.0)
+        ..Link::of_kbps(kbps)
     };
+    call
+}
+
+#[test]
+fn a_narrower_path_is_followed_within_a_second() {
+    let mut call = handed_over(1_000.0);
     call.run(40_000).print();
+    let fallen = call.ideal_after(10_000);
+    assert!(fallen <= 1_000, "{fallen}");
     assert!(call.ideal_share(13_000, 40_000) >= 0.95);
+}
+
+#[test]
+fn a_path_of_the_same_rate_keeps_the_step() {
+    let mut call = handed_over(5_000.0);
+    call.run(20_000).print();
+    assert_eq!(call.ideal_share(10_000, 20_000), 1.0);
 }
 
 proptest! {

@@ -261,7 +261,13 @@ impl Controller {
         }
     }
 
-    /// Forget the clusters before a path change, and start again.
+    /// Start again after a path change: the first cluster has the rate of this estimate.
+    pub fn verify(&mut self, estimate_bps: f64) {
+        self.reset();
+        self.start_bps = estimate_bps / START[0];
+    }
+
+    /// Forget the clusters before, and start again.
     pub fn reset(&mut self) {
         let wants = self.wants;
         let last_id = self.last_id;
