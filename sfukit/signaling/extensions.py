@@ -82,7 +82,5 @@ def usable_descriptor(
     """
     usable = mixed and DEPENDENCY_DESCRIPTOR in received
     return {
-        uri: number
-        for uri, number in extensions.items()
-        if usable or uri != DEPENDENCY_DESCRIPTOR
+        uri: number for uri, number in extensions.items() if usable or uri != DEPENDENCY_DESCRIPTOR
     }
