@@ -69,7 +69,7 @@ export class Call extends EventTarget {
     return this.#session?.subscribing.tracks.get(publication) ?? null;
   }
 
-  // options: {url, room, uid, name}. Resolves after the first join; rejoins in the background.
+  // options: {url, room, uid, name, codec}. Resolves after the first join; rejoins in the background.
   join(options, sources) {
     this.#options = options;
     this.sources = sources;

@@ -55,6 +55,7 @@ const ERRORS = {
   source_denied: ["The token does not grant publishing this source.", "Choose another video source."],
   identity_denied: ["The token is for another identity.", ""],
   name_invalid: ["The room's name is not valid.", "Use 1 to 64 of A-Z a-z 0-9 . _ ~ -"],
+  codec_not_encoded: ["This browser does not encode the chosen codec.", "Choose another video codec."],
   codec_unsupported: ["This browser and the publisher share no codec.", ""],
   overloaded: ["The server is overloaded.", RETRYING],
   draining: ["The server is draining and accepts no new rooms.", RETRYING],

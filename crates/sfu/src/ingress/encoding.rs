@@ -141,7 +141,7 @@ impl Encoding {
     }
 
     fn note_frame(&mut self, described: &Described) {
-        if described.info.start {
+        if described.info.start && described.info.spatial == 0 {
             self.counters.frames += 1;
             self.counters.keyframes += u64::from(described.info.keyframe);
         }
@@ -161,6 +161,7 @@ impl Encoding {
                 orientation: self.stream.remembered.orientation,
                 capture: self.stream.capture_time(packet.timestamp),
             },
+            descriptor: packet.values.dependency_descriptor.unwrap_or_default(),
             payload: packet.payload,
         };
         let position = self.history.push(now, &arrived, pool);
