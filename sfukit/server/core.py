@@ -13,6 +13,7 @@ from sfukit.server.addresses import local_address_first
 from sfukit.server.engine import Engine
 from sfukit.server.metrics import Metrics
 from sfukit.server.native_messages import (
+    ActiveSpeakersChanged,
     EncodingState,
     EncodingsWanted,
     Event,
@@ -55,6 +56,9 @@ class TransportOwner(Protocol):
 
 class RoomOwner(Protocol):
     """The owner of the rooms, which receives their events."""
+
+    def on_active_speakers(self, event: ActiveSpeakersChanged) -> None:
+        """Handle a change of the active speakers of a room."""
 
     def on_room_closed(self, event: RoomClosed) -> None:
         """Handle a room that the engine closed."""
@@ -174,7 +178,10 @@ class Core:
             if owner := self.transports.get(event.transport):
                 owner.on_transport_state(event)
         elif isinstance(event, QualityChanged):
-            on_quality(event, self.subscriptions)
+            on_quality(event, self.subscriptions, self._count_paused)
+        elif isinstance(event, ActiveSpeakersChanged):
+            self.metrics.speaker_changes.inc()
+            self.rooms.on_active_speakers(event)
         elif isinstance(event, EncodingState):
             if publication := self.publications.get(event.publication):
                 publication.owner.on_encoding_state(publication, event)
@@ -194,6 +201,9 @@ class Core:
             self.rooms.on_room_closed(event)
         elif isinstance(event, WorkerEnded):
             self._worker_ended(event)
+
+    def _count_paused(self, reason: str) -> None:
+        self.metrics.videos_paused.labels(reason).inc()
 
     def _worker_ended(self, event: WorkerEnded) -> None:
         log.error("worker_ended", worker=event.worker, reason=event.reason)

@@ -11,6 +11,7 @@ from sfukit.server.quality import described
 from sfukit.server.requests import SERVER_CONTEXT, authenticate
 from sfukit.server.room import Room
 from sfukit.server.server_context import ServerContext
+from sfukit.server.speakers import described as described_speakers
 from sfukit.signaling.refusal import Refusal
 
 
@@ -65,6 +66,7 @@ def _room(room: Room) -> dict[str, Any]:
         "number": room.number,
         "worker": room.worker,
         "state": room.state,
+        "active_speakers": described_speakers(room.active_speakers),
         "participants": [_participant(member) for member in room.participants.values()],
         "viewers": [_viewer(viewer) for viewer in room.viewers],
     }
@@ -78,6 +80,7 @@ def _participant(member: Member) -> dict[str, Any]:
         "protocol": member.protocol,
         "transports": member.states,
         "quality": described(member.quality),
+        "last_n": member.last_n,
         "publications": [_publication(entry) for entry in member.publications.values()],
         "subscriptions": [_subscription(entry) for entry in member.subscriptions],
     }

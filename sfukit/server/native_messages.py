@@ -26,6 +26,7 @@ class ServerConfig(msgspec.Struct):
     bwe: Bwe = "gcc"
     max_publish_bitrate_bps: int | None = None
     max_subscription_bitrate_bps: int | None = None
+    last_n: int | None = None
     srtp: SrtpChoice = "auto"
     recv_buffer_bytes: int = 8 * 1024 * 1024
     send_buffer_bytes: int = 8 * 1024 * 1024
@@ -204,6 +205,13 @@ class SetTarget(Command, tag="set_target"):
     preference: Preference = Preference()
 
 
+class SetLastN(Command, tag="set_last_n"):
+    """Bound the participants whose video a transport gets; None: the server's bound alone."""
+
+    transport: int
+    last_n: int | None = None
+
+
 class Unsubscribe(Command, tag="unsubscribe"):
     """Remove a subscription."""
 
@@ -315,6 +323,20 @@ class QualityChanged(msgspec.Struct, tag_field="type", tag="quality"):
     video: list[VideoQuality] = []
 
 
+class ActiveSpeaker(msgspec.Struct, frozen=True):
+    """A participant that speaks: its microphone and level, dBov (0 loudest, -127 silence)."""
+
+    publication: int
+    level_dbov: int
+
+
+class ActiveSpeakersChanged(msgspec.Struct, tag_field="type", tag="active_speakers"):
+    """The participants that speak, the dominant one first."""
+
+    room: int
+    speakers: list[ActiveSpeaker] = []
+
+
 class RoomClosed(msgspec.Struct, tag_field="type", tag="room_closed"):
     """The engine closed a room after an internal error."""
 
@@ -338,6 +360,7 @@ Event = (
     | SsrcUnbound
     | LayerSwitched
     | QualityChanged
+    | ActiveSpeakersChanged
     | RoomClosed
     | WorkerEnded
 )

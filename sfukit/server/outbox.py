@@ -17,6 +17,7 @@ _STATES: Mapping[str, tuple[str, ...]] = {
     "encodings": ("publication",),
     "layer-switch": ("publication",),
     "quality": (),
+    "active-speakers": (),
     "room-size": (),
 }
 

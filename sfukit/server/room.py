@@ -14,7 +14,7 @@ from sfukit.server.outbox import StateKey, state_key_of
 from sfukit.server.publication import Publication
 from sfukit.server.stats import StatsCache
 from sfukit.signaling import jsonrpc
-from sfukit.signaling.room_messages import ParticipantInfo
+from sfukit.signaling.room_messages import ActiveSpeaker, ParticipantInfo
 
 MOST_MUTES = 1_000  # mutes by a host that are kept for later publications
 LARGE_ROOM = 100  # above, members receive the size of the audience, not its joins and leaves
@@ -51,6 +51,7 @@ class Room:
         self.participants: dict[str, Member] = {}
         self.viewers: list[Viewer] = []
         self.publications: dict[int, Publication] = {}
+        self.active_speakers: list[ActiveSpeaker] = []
         self._mutes_by_host: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.stats = StatsCache(core.engine, number, worker)
         self._registry = registry
@@ -204,6 +205,9 @@ class Room:
             self.core.guard("room_closed", viewer.leave, reason)
 
     def _withdraw(self, publication: Publication, reason: str) -> None:
+        self.active_speakers = [
+            entry for entry in self.active_speakers if entry.publication != publication.number
+        ]
         for member in list(self.participants.values()):
             others = self.publications.values()
             self.core.guard(

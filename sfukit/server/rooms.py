@@ -10,9 +10,16 @@ from sfukit.server.access import Rights, Role
 from sfukit.server.core import Core
 from sfukit.server.ids import guest_name
 from sfukit.server.member import Member, Viewer
-from sfukit.server.native_messages import CloseRoom, OpenRoom, RoomClosed, WorkerEnded
+from sfukit.server.native_messages import (
+    ActiveSpeakersChanged,
+    CloseRoom,
+    OpenRoom,
+    RoomClosed,
+    WorkerEnded,
+)
 from sfukit.server.participant import Participant, SignalingChannel
 from sfukit.server.room import Room, RoomState
+from sfukit.server.speakers import on_active_speakers
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.names import participant_name, room_name
 from sfukit.signaling.refusal import Refusal
@@ -123,6 +130,11 @@ class Rooms:
         """Close every room."""
         for room in list(self._by_name.values()):
             self._core.guard("room_closed", self.close, room, reason)
+
+    def on_active_speakers(self, event: ActiveSpeakersChanged) -> None:
+        """Notify the participants of a room of its active speakers."""
+        if (room := self._by_number.get(event.room)) is not None:
+            on_active_speakers(event, room)
 
     def on_room_closed(self, event: RoomClosed) -> None:
         """Remove a room that the engine closed."""

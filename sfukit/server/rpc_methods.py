@@ -31,6 +31,7 @@ from sfukit.signaling.room_messages import (
     IceServerInfo,
     JoinParams,
     JoinResult,
+    LastNParams,
     LayersParams,
     MessageNotification,
     MessageParams,
@@ -193,6 +194,13 @@ class Methods:
         connection.select_layer(params.publication, params.layer, preference)
         return {}
 
+    async def last_n(self, raw: msgspec.Raw) -> dict[str, Any]:
+        """Bound the participants whose video is received: those that spoke last."""
+        params = _last_n.decode(raw)
+        self.core.require_engine()
+        self._subscribe_connection().set_last_n(params.last_n)
+        return {}
+
     async def mute(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Mute or unmute a publication."""
         params = _mute.decode(raw)
@@ -264,6 +272,7 @@ class Methods:
             subscribe_connection = participant.open_subscribe_connection(
                 automatic=not params.config.no_auto_subscribe
             )
+            subscribe_connection.set_last_n(params.config.last_n)
         if offer is not None:
             change = await participant.publish(offer, None, params.sources, self._rules())
         if subscribe_connection is not None:
@@ -289,6 +298,7 @@ class Methods:
                 info for info in participant.room.list_participants() if info.uid != participant.uid
             ],
             publications=participant.own_publications(),
+            active_speakers=participant.room.active_speakers,
             type="answer" if change else None,
             sdp=change.answer if change else None,
             version=change.version if change else None,
@@ -336,6 +346,7 @@ _trickle = msgspec.json.Decoder(TrickleParams)
 _subscribe = msgspec.json.Decoder(SubscribeParams)
 _unsubscribe = msgspec.json.Decoder(UnsubscribeParams)
 _layers = msgspec.json.Decoder(LayersParams)
+_last_n = msgspec.json.Decoder(LastNParams)
 _mute = msgspec.json.Decoder(MuteParams)
 _message = msgspec.json.Decoder(MessageParams)
 _remove = msgspec.json.Decoder(RemoveParams)
@@ -348,6 +359,7 @@ _METHODS: dict[str, Method] = {
     "subscribe": Methods.subscribe,
     "unsubscribe": Methods.unsubscribe,
     "layers": Methods.layers,
+    "last-n": Methods.last_n,
     "mute": Methods.mute,
     "message": Methods.message,
     "remove": Methods.remove,

@@ -1,6 +1,6 @@
 """RTP header extensions: those accepted from publishers, and those of subscriptions with ids."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
@@ -20,6 +20,8 @@ _FROM_PUBLISHER = {
         (MID, RID, REPAIRED_RID, VIDEO_ORIENTATION, TRANSPORT_WIDE_CC, ABS_CAPTURE_TIME)
     ),
 }
+# Their layers are selected by it. VP8 has one spatial layer and names its temporal layers itself.
+_DESCRIBED = frozenset(("VP9", "AV1", "H264"))
 _ALWAYS = (MID, TRANSPORT_WIDE_CC, ABS_SEND_TIME)
 _AS_PUBLISHED = frozenset((AUDIO_LEVEL, VIDEO_ORIENTATION, ABS_CAPTURE_TIME, DEPENDENCY_DESCRIPTOR))
 
@@ -44,7 +46,7 @@ def from_publisher(
     another meaning, is omitted (RFC 9143 section 8).
     """
     wanted = _FROM_PUBLISHER[kind]
-    if codec_name == "AV1":  # its frames are identified by the descriptor only
+    if codec_name in _DESCRIBED:
         wanted |= {DEPENDENCY_DESCRIPTOR}
     known = in_use or {}
     numbers = set(known.values())
@@ -67,4 +69,18 @@ def to_subscriber(
         uri: ids[uri]
         for uri in carried
         if uri in ids and (transport_wide or uri != TRANSPORT_WIDE_CC)
+    }
+
+
+def usable_descriptor(
+    extensions: Mapping[str, int], received: Collection[str], *, mixed: bool
+) -> dict[str, int]:
+    """Return the extensions of a receiver, with the dependency descriptor only where it is usable.
+
+    ``received`` are those that the receiver lists. The descriptor of a keyframe is longer than the
+    16 bytes of a one-byte header, so it needs ``a=extmap-allow-mixed`` (RFC 8285 section 4.3).
+    """
+    usable = mixed and DEPENDENCY_DESCRIPTOR in received
+    return {
+        uri: number for uri, number in extensions.items() if usable or uri != DEPENDENCY_DESCRIPTOR
     }

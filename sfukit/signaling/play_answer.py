@@ -143,6 +143,7 @@ def _played(
     usable = extensions.to_subscriber(
         source.extensions, usable_extensions(media), transport_wide=transport_wide
     )
+    usable = extensions.usable_descriptor(usable, usable, mixed=offer.mixed_extensions)
     feedback = congestion.agreed(
         congestion.offered(source.kind, usable), agreed.codec.feedback, usable
     )

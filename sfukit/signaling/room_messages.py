@@ -9,6 +9,7 @@ Text = Annotated[str, msgspec.Meta(max_length=128)]
 Pixels = Annotated[int, msgspec.Meta(ge=1, le=16_384)]
 FrameRate = Annotated[int, msgspec.Meta(ge=1, le=240)]
 Priority = Annotated[int, msgspec.Meta(ge=0, le=100)]
+LastN = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
 MAX_MESSAGE_BYTES = 16 * 1024
 MAX_PUBLICATIONS_NAMED = 200
 
@@ -34,6 +35,7 @@ class JoinConfig(msgspec.Struct):
     no_subscribe: bool = False
     no_auto_subscribe: bool = False
     dynacast: bool = False
+    last_n: LastN | None = None
 
 
 class JoinParams(msgspec.Struct):
@@ -113,6 +115,12 @@ class LayersParams(msgspec.Struct):
             raise ValueError(f"width and height belong together: {missing} is missing")
 
 
+class LastNParams(msgspec.Struct):
+    """Receive the video of the last ``last_n`` speakers only; None: as the server has it."""
+
+    last_n: LastN | None
+
+
 class MuteParams(msgspec.Struct):
     """Mute or unmute a publication."""
 
@@ -174,6 +182,20 @@ class IceServerInfo(msgspec.Struct, omit_defaults=True):
     credential: str | None = None
 
 
+class ActiveSpeaker(msgspec.Struct):
+    """A participant that speaks; ``level_dbov``: 0 is the loudest, -127 silence (RFC 6464)."""
+
+    uid: str
+    publication: int
+    level_dbov: int
+
+
+class ActiveSpeakersNotification(msgspec.Struct):
+    """The participants that speak, the dominant one first."""
+
+    speakers: list[ActiveSpeaker]
+
+
 class JoinResult(msgspec.Struct, omit_defaults=True):
     """The result of a join."""
 
@@ -187,6 +209,7 @@ class JoinResult(msgspec.Struct, omit_defaults=True):
     sdp: str | None = None
     version: int | None = None
     ice_servers: list[IceServerInfo] = []
+    active_speakers: list[ActiveSpeaker] = []
 
 
 class OfferResult(msgspec.Struct):

@@ -16,7 +16,7 @@ from enum import Enum, auto
 
 import msgspec
 
-from sfukit.signaling import congestion
+from sfukit.signaling import congestion, extensions
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec, Section, Session
 from sfukit.signaling.send_section import (
@@ -202,11 +202,16 @@ class SubscribeOffers:
         accepted: list[Accepted] = []
         refused: list[Track] = []
         for slot, media in zip(offered, answer.media, strict=True):
-            self._settle(slot, media, accepted, refused)
+            self._settle(slot, media, answer.mixed_extensions, accepted, refused)
         return Answered(remote, accepted, refused)
 
     def _settle(
-        self, slot: Slot, media: Section, accepted: list[Accepted], refused: list[Track]
+        self,
+        slot: Slot,
+        media: Section,
+        mixed: bool,
+        accepted: list[Accepted],
+        refused: list[Track],
     ) -> None:
         """Advance one slot by its offer and answer; later changes stay pending."""
         if slot.phase is Phase.ENDING and slot.offered is Phase.ENDING:
@@ -230,6 +235,7 @@ class SubscribeOffers:
             media.extensions,
         )
         sent = congestion.extensions_for(feedback, track.extensions)
+        sent = extensions.usable_descriptor(sent, media.extensions, mixed=mixed)
         accepted.append(Accepted(slot.mid, track, numbers, sent, feedback))
 
     def _end(self, slot: Slot, *, rejected: bool = False) -> Track | None:

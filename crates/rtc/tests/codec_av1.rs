@@ -1,7 +1,7 @@
 //! AV1: the aggregation header, and the dependency descriptor that replaces it.
 
 use rtc::codec::dependency::{DependencyError, DependencyReader, Frame};
-use rtc::codec::{Codec, Described, Rewriter, describe};
+use rtc::codec::{Codec, Described, describe};
 
 fn av1(payload: &[u8]) -> Described {
     describe(Codec::Av1, payload, false)
@@ -187,26 +187,4 @@ fn descriptors_of_a_browser_are_read() {
 fn from_hex(hex: &str) -> Vec<u8> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
     hex.as_bytes().chunks(2).map(byte).collect()
-}
-
-#[test]
-fn frame_numbers_continue_over_a_switch_and_keep_their_gaps() {
-    let mut rewriter = Rewriter::new(Codec::Av1);
-    let describe = |reader: &mut DependencyReader, bytes: &[u8]| {
-        let mut described = Described::default();
-        reader.read(bytes).unwrap().describe(&mut described);
-        described
-    };
-    let mut reader = DependencyReader::default();
-    rewriter.switch(&describe(&mut reader, &key_frame(65_534)));
-    rewriter.dropped(&describe(&mut reader, &mandatory(12, 65_535).bytes()));
-    rewriter.forwarded(&describe(&mut reader, &mandatory(11, 0).bytes()));
-    assert_eq!(rewriter.shift().id, 0);
-
-    let mut first = key_frame(500);
-    let described = describe(&mut DependencyReader::default(), &first);
-    rewriter
-        .switch(&described)
-        .rewrite_descriptor(&mut first, &described);
-    assert_eq!(first, key_frame(1));
 }

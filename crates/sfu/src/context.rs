@@ -41,6 +41,8 @@ pub enum Timer {
     Keyframe(EncodingKey),
     /// The deadline of a switch of encoding.
     SwitchDeadline(SubscriptionKey),
+    /// An update of the active speakers.
+    Speakers,
 }
 
 /// An entity that commands refer to.

@@ -22,3 +22,4 @@ pub mod message;
 pub mod reasons;
 pub mod room;
 pub mod slab;
+pub mod speakers;

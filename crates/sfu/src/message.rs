@@ -176,6 +176,10 @@ pub enum Request {
         #[serde(default)]
         preference: Preference,
     },
+    SetLastN {
+        transport: TransportId,
+        last_n: Option<u16>,
+    },
     ReplaceSource {
         subscription: SubscriptionId,
         publication: PublicationId,
@@ -378,8 +382,23 @@ pub enum Event {
         sent_bps: u64,
         video: Vec<VideoQuality>,
     },
+    /// Other participants speak than before, or another one is the dominant speaker.
+    ActiveSpeakers {
+        room: RoomId,
+        /// The dominant one first.
+        speakers: Vec<ActiveSpeaker>,
+    },
     /// The engine dropped a room that panicked.
     RoomClosed { room: RoomId, reason: &'static str },
+}
+
+/// A participant that speaks.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+pub struct ActiveSpeaker {
+    /// Its microphone.
+    pub publication: PublicationId,
+    /// Smoothed audio level, dBov: 0 is the loudest, -127 silence.
+    pub level_dbov: i8,
 }
 
 /// What one subscription gets of an estimate.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 /// Position and generation of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RawKey {
     index: u32,
     generation: u32,
@@ -25,7 +25,7 @@ pub trait Key: Copy + fmt::Debug + Eq {
 macro_rules! key_type {
     ($($(#[$doc:meta])+ $name:ident;)+) => {
         $($(#[$doc])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name($crate::slab::RawKey);
 
         impl $crate::slab::Key for $name {

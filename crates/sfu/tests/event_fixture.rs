@@ -3,7 +3,7 @@
 //! there, and one that is not written here does not compile.
 
 use serde_json::Value;
-use sfu::message::{CommandError, ErrorCode, Event, TransportState, VideoQuality};
+use sfu::message::{ActiveSpeaker, CommandError, ErrorCode, Event, TransportState, VideoQuality};
 
 const FIXTURE: &str = include_str!("../../../tests/fixtures/events/server.json");
 
@@ -82,7 +82,20 @@ fn after(event: Option<&Event>) -> Option<Vec<Event>> {
             },
         ],
         Some(Event::LayerSwitch { .. }) => qualities(),
-        Some(Event::Quality { .. }) => vec![Event::RoomClosed {
+        Some(Event::Quality { .. }) => vec![
+            Event::ActiveSpeakers {
+                room: 1,
+                speakers: vec![ActiveSpeaker {
+                    publication: 2,
+                    level_dbov: -30,
+                }],
+            },
+            Event::ActiveSpeakers {
+                room: 1,
+                speakers: Vec::new(),
+            },
+        ],
+        Some(Event::ActiveSpeakers { .. }) => vec![Event::RoomClosed {
             room: 1,
             reason: "internal_error",
         }],

@@ -6,6 +6,8 @@ use crate::id::{PayloadType, Ssrc};
 
 /// Length of a header without CSRCs and extensions, bytes.
 pub const FIXED_HEADER_LEN: usize = 12;
+/// X bit in the first byte of a header.
+pub const HAS_EXTENSION: u8 = 0x10;
 
 /// Protocol of a datagram on a media socket, by its first bytes.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -182,7 +184,7 @@ pub struct NewHeader {
 pub fn write(out: &mut [u8], header: &NewHeader, extension_block: &[u8]) -> usize {
     let header_len = FIXED_HEADER_LEN + extension_block.len();
     let (fixed, block) = out[..header_len].split_at_mut(FIXED_HEADER_LEN);
-    let extended = u8::from(!extension_block.is_empty()) << 4;
+    let extended = u8::from(!extension_block.is_empty()) * HAS_EXTENSION;
     fixed[0] = 0x80 | u8::from(header.padding) << 5 | extended;
     fixed[1] = u8::from(header.marker) << 7 | header.payload_type.0 & 0x7f;
     fixed[2..4].copy_from_slice(&header.sequence.to_be_bytes());

@@ -4,7 +4,7 @@ use rtc::codec::dependency::DependencyReader;
 use rtc::codec::frame_size::frame_size;
 use rtc::codec::h264::{MAX_STAP_A_LEN, ParameterSets};
 use rtc::codec::{Codec, Described, Rewriter, describe, picture_id, red};
-use wire::dependency::{Descriptor, Structure};
+use wire::dependency::{ActiveTargets, Descriptor, Patch, Structure};
 
 use crate::input::Input;
 
@@ -118,14 +118,22 @@ pub fn dependency(data: &[u8]) {
         let mut described = Described::default();
         frame.describe(&mut described);
         assert_eq!(described.info, frame.info);
-        let shift = picture_id::Shift {
-            id: number,
-            ..picture_id::Shift::default()
+        let latest = reader.structure().expect("it was read").clone();
+        let patch = Patch {
+            number_shift: number,
+            active_targets: (number & 1 == 1).then_some(ActiveTargets {
+                mask: u32::from(number),
+                count: latest.targets,
+            }),
         };
-        let mut copy = descriptor.to_vec();
-        shift.rewrite_descriptor(&mut copy, &described);
-        let again = reader.read(&copy).expect("only the number changed");
-        assert_eq!(again.info, frame.info);
+        let mut copy = [0; 2_500];
+        let len = patch.write(descriptor, &mut copy).expect("there is room");
+        let mut again = reader.clone();
+        let again = again.read(&copy[..len]).expect("number and mask changed");
+        assert_eq!(
+            (again.info, again.dependencies),
+            (frame.info, frame.dependencies)
+        );
         assert_eq!(again.number, frame.number.wrapping_sub(number));
     }
 }

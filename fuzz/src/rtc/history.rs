@@ -58,6 +58,7 @@ fn arrived(index: u64, payload: &[u8]) -> Arrived<'_> {
         marker: false,
         described: Described::default(),
         carried: ForwardedExtensions::default(),
+        descriptor: &payload[..payload.len().min(index as usize % 5)],
         payload,
     }
 }
@@ -69,6 +70,7 @@ fn check(log: &History, kept: &VecDeque<(u64, Vec<u8>)>) {
         let slot = log.slot(position).expect("kept");
         assert_eq!(slot.index, *index);
         assert!(log.payload(slot) == &payload[..], "not what came");
+        assert!(payload.starts_with(log.descriptor(slot)));
         let found = log.find(*index).and_then(|at| log.slot(at));
         assert!(found.is_none_or(|found| found.index == *index));
     }

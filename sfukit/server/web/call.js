@@ -31,6 +31,7 @@ export class Call extends EventTarget {
   roster = new Roster();
   layers = new Map(); // publication -> {rid, reason, waitMs, requested, ended, shown, paused}
   quality = null; // {estimate_bps, sent_bps, video} reported by the server
+  speakers = []; // {uid, publication, level_dbov}, the dominant speaker first
   encodings = new Map(); // "publication/rid" -> {active, reason} reported by the server
   received = []; // statistics of inbound streams
   sent = []; // statistics of outbound encodings
@@ -52,11 +53,23 @@ export class Call extends EventTarget {
     return this.#session?.publishing.publications ?? [];
   }
 
+  // "dominant", "speaks" or ""
+  speechOf(publication) {
+    const place = this.speakers.findIndex((speaker) => speaker.publication === publication);
+    if (place < 0) return "";
+    return place === 0 ? "dominant" : "speaks";
+  }
+
+  get ownSpeech() {
+    const own = this.speakers.find(({ uid }) => uid === this.uid);
+    return own ? this.speechOf(own.publication) : "";
+  }
+
   track(publication) {
     return this.#session?.subscribing.tracks.get(publication) ?? null;
   }
 
-  // options: {url, room, uid, name}. Resolves after the first join; rejoins in the background.
+  // options: {url, room, uid, name, codec}. Resolves after the first join; rejoins in the background.
   join(options, sources) {
     this.#options = options;
     this.sources = sources;
@@ -176,6 +189,7 @@ export class Call extends EventTarget {
     this.roster.reset(result);
     this.layers.clear();
     this.quality = null;
+    this.speakers = result.active_speakers ?? [];
     this.encodings.clear();
     this.#rates = new Rates();
     this.#lastError = "";
@@ -229,6 +243,9 @@ export class Call extends EventTarget {
     switch (method) {
       case "layer-switch":
         Object.assign(this.#layer(params.publication), { rid: params.to, reason: params.reason, waitMs: params.wait_ms });
+        break;
+      case "active-speakers":
+        this.speakers = params.speakers;
         break;
       case "quality":
         this.#qualityChanged(params);
@@ -317,6 +334,7 @@ export class Call extends EventTarget {
     this.sent = [];
     this.serverStats = null;
     this.quality = null;
+    this.speakers = [];
   }
 
   #failed(error) {

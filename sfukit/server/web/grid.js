@@ -32,7 +32,8 @@ export class Grid {
     synchronize(this.#localTiles, groups.map(({ key }) => key), () => new LocalTile());
     for (const view of views) this.#showTile(view);
     for (const { key, sources, secondary } of groups) {
-      this.#localTiles.get(key).show(this.#call.name, sources, this.#mutedState(secondary));
+      const speech = secondary ? "" : this.#call.ownSpeech;
+      this.#localTiles.get(key).show(this.#call.name, sources, { ...this.#mutedState(secondary), speech });
     }
     const tiles = [...views.map(({ key }) => this.#tiles.get(key)), ...groups.map(({ key }) => this.#localTiles.get(key))];
     arrange(this.#root, tiles.map(({ root }) => root));
@@ -62,8 +63,8 @@ export class Grid {
   #showTile(view) {
     const track = (entry) => (entry ? this.#call.track(entry.publication) : null);
     const layer = view.video ? this.#call.layers.get(view.video.publication) : undefined;
-    const live = this.#call.state === "joined";
-    this.#tiles.get(view.key).show(view, { video: track(view.video), audio: track(view.audio) }, layer, live);
+    const state = { live: this.#call.state === "joined", speech: this.#call.speechOf(view.audio?.publication) };
+    this.#tiles.get(view.key).show(view, { video: track(view.video), audio: track(view.audio) }, layer, state);
   }
 
   #mutedState(secondary) {

@@ -1,12 +1,15 @@
-// The join form. localStorage keeps name and source; room and token come from the URL.
+// The join form. localStorage keeps name, source and codec; room and token come from the URL.
 
-const STORED = ["name", "source"];
+import { canPublish } from "./codecs.js";
+
+const STORED = ["name", "source", "codec"];
 
 export class Lobby {
   #form;
 
   constructor(form, { room, name }, onjoin) {
     this.#form = form;
+    for (const option of form.elements.codec.options) option.disabled = !canPublish(option.value);
     this.#restore();
     if (room) form.elements.room.value = room;
     if (name) form.elements.name.value = name;
@@ -18,8 +21,8 @@ export class Lobby {
   }
 
   get options() {
-    const { room, name, source } = this.#form.elements;
-    return { room: room.value.trim(), name: name.value.trim(), source: source.value };
+    const { room, name, source, codec } = this.#form.elements;
+    return { room: room.value.trim(), name: name.value.trim(), source: source.value, codec: codec.value };
   }
 
   set busy(busy) {
@@ -37,7 +40,7 @@ export class Lobby {
     try {
       for (const key of STORED) {
         const value = localStorage.getItem(`sfukit.${key}`);
-        if (value) this.#form.elements[key].value = value;
+        if (value && (key !== "codec" || canPublish(value))) this.#form.elements[key].value = value;
       }
     } catch {}
   }

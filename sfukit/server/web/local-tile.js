@@ -28,10 +28,12 @@ export class LocalTile {
   }
 
   // sources: [{track, source}], one video track with its audio track
-  show(name, sources, { videoMuted, audioMuted }) {
+  show(name, sources, { videoMuted, audioMuted, speech }) {
     const video = sources.find(({ track }) => track.kind === "video");
     write(this.#name, `${name} (you)`);
     this.#badges.replaceChildren(element("span.badge", {}, video ? sourceText(video.source) : "audio only"));
+    if (speech) this.#badges.append(element("span.badge.speech", {}, "speaking"));
+    this.root.dataset.speech = speech;
     if (audioMuted) this.#badges.append(element("span.badge.warn", {}, "muted"));
     write(this.#overlay, overlayText(video, videoMuted));
     this.#overlay.hidden = this.#overlay.textContent === "";

@@ -1,13 +1,14 @@
 // The page: lobby, call, grid, controls. `window.sfukit` is the handle for scripts and tests.
 
 import { Call } from "./call.js";
+import { canPublish, DEFAULT_CODEC } from "./codecs.js";
 import { Controls } from "./controls.js";
 import { write } from "./dom.js";
 import { EventLog } from "./event-log.js";
 import { Grid } from "./grid.js";
 import { Lobby } from "./lobby.js";
 import { Notices } from "./notices.js";
-import { closeSource, openSource } from "./source.js";
+import { CaptureError, closeSource, openSource } from "./source.js";
 import { qualityText } from "./texts.js";
 
 const STATS_INTERVAL_MS = 1000;
@@ -38,16 +39,17 @@ const controls = new Controls(at("controls"), {
 let audioMuted = true;
 let lastOptions = null;
 
-// options: {room, name, source: "camera" | "screen" | "canvas" | "none", uid}
-async function join({ room, name = "", source = "canvas", uid }) {
-  lastOptions = { room, name, source, uid };
+// options: {room, name, source: "camera" | "screen" | "canvas" | "none", codec, uid}
+async function join({ room, name = "", source = "canvas", codec = DEFAULT_CODEC, uid }) {
+  lastOptions = { room, name, source, codec, uid };
   notices.clear();
   lobby.busy = true;
   let sources = [];
   try {
+    if (source !== "none" && !canPublish(codec)) throw new CaptureError("codec_not_encoded", codec);
     sources = await openSource(source, { name: name || "guest" });
     for (const { track } of sources) track.addEventListener("ended", show);
-    await call.join({ url: socketUrl(), room, name, uid: uid ?? identity(name) }, sources);
+    await call.join({ url: socketUrl(), room, name, uid: uid ?? identity(name), codec }, sources);
     notices.clear();
     addressRoom(room);
   } catch (error) {
@@ -259,6 +261,9 @@ window.sfukit = {
   },
   get quality() {
     return call.quality;
+  },
+  get speakers() {
+    return call.speakers;
   },
   measure: () => call.measure(),
   join,

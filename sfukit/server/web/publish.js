@@ -1,13 +1,7 @@
 // The publish connection (target 0): only the client offers.
 
+import { preferCodec, sendEncodings } from "./codecs.js";
 import { Connection } from "./connection.js";
-
-// Simulcast (RFC 8853), lowest encoding first.
-const SIMULCAST = [
-  { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000, scalabilityMode: "L1T1" },
-  { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode: "L1T1" },
-  { rid: "f", scaleResolutionDownBy: 1, maxBitrate: 1_700_000, scalabilityMode: "L1T1" },
-];
 
 export class PublishConnection extends Connection {
   #sources = new Map(); // transceiver -> source of its track
@@ -16,10 +10,13 @@ export class PublishConnection extends Connection {
 
   publications = [];
 
-  // Tracks of one MediaStream are played in sync.
-  add({ track, source, stream }) {
-    const sendEncodings = track.kind === "video" ? SIMULCAST.map((encoding) => ({ ...encoding })) : undefined;
-    const transceiver = this.pc.addTransceiver(track, { direction: "sendonly", streams: [stream], sendEncodings });
+  // Tracks of one MediaStream are played in sync. codec: of video, a key of codecs.js
+  add({ track, source, stream }, codec) {
+    const isVideo = track.kind === "video";
+    const parameters = { direction: "sendonly", streams: [stream] };
+    if (isVideo) parameters.sendEncodings = sendEncodings(codec);
+    const transceiver = this.pc.addTransceiver(track, parameters);
+    if (isVideo) preferCodec(transceiver, codec);
     this.#sources.set(transceiver, source);
   }
 

@@ -14,6 +14,7 @@ export class Session {
   #end;
   #statsTimer;
   #byeReason;
+  #codec;
 
   // listener: joined(result), notified(method, params), tracksChanged(), statsReceived(stats),
   // failed(error)
@@ -24,13 +25,14 @@ export class Session {
     this.subscribing = new SubscribeConnection((reason) => this.#finish(reason));
   }
 
-  // options: {url, room, uid, name}; tracks: [{track, source, stream}]
-  async join({ url, room, uid, name }, tracks) {
+  // options: {url, room, uid, name, codec}; tracks: [{track, source, stream}]
+  async join({ url, room, uid, name, codec }, tracks) {
+    this.#codec = codec;
     try {
       this.#channel = await SignalingChannel.open(url);
       this.#channel.onnotification = (method, params) => this.#notified(method, params);
       this.#channel.onclose = ({ code, reason }) => this.#finish(this.#byeReason ?? reason ?? "", code);
-      for (const entry of tracks) this.publishing.add(entry);
+      for (const entry of tracks) this.publishing.add(entry, codec);
       const { desc, sources } = tracks.length ? await this.publishing.offer() : {};
       const result = await this.#channel.call("join", {
         sid: room, uid, name, offer: desc, sources, config: { dynacast: true },
@@ -64,7 +66,7 @@ export class Session {
   }
 
   async publish(entries) {
-    for (const entry of entries) this.publishing.add(entry);
+    for (const entry of entries) this.publishing.add(entry, this.#codec);
     await this.#renegotiate(entries);
   }
 

@@ -5,6 +5,7 @@ const LAYER_SWITCHES = {
   best: "highest active encoding",
   size: "fits the size of the tile",
   bandwidth: "limited by the estimated bandwidth",
+  last_n: "others have spoken later",
   encoding_inactive: "the preferred encoding is inactive",
   no_encoding: "no encoding is active",
   keyframe_timeout: "keyframe received after the timeout",
@@ -54,6 +55,7 @@ const ERRORS = {
   source_denied: ["The token does not grant publishing this source.", "Choose another video source."],
   identity_denied: ["The token is for another identity.", ""],
   name_invalid: ["The room's name is not valid.", "Use 1 to 64 of A-Z a-z 0-9 . _ ~ -"],
+  codec_not_encoded: ["This browser does not encode the chosen codec.", "Choose another video codec."],
   codec_unsupported: ["This browser and the publisher share no codec.", ""],
   overloaded: ["The server is overloaded.", RETRYING],
   draining: ["The server is draining and accepts no new rooms.", RETRYING],
@@ -83,6 +85,9 @@ export function qualityText(quality) {
   return `bandwidth about ${formatBitrate(quality.estimate_bps)}${paused ? `, ${paused} paused` : ""}`;
 }
 
+const PAUSES = { bandwidth: "not enough bandwidth", last_n: "others have spoken later" };
+
+export const pauseText = (reason) => `video paused: ${PAUSES[reason] ?? plainText(reason)}`;
 export const layerSwitchText = (reason) => LAYER_SWITCHES[reason] ?? plainText(reason);
 export const encodingStateText = (reason) => ENCODING_STATES[reason] ?? plainText(reason);
 export const sourceText = (source) => SOURCES[source] ?? plainText(source);

@@ -1,6 +1,5 @@
 //! Frames by their dependency descriptors (`wire::dependency`): layers without parsing the payload.
 
-use super::picture_id::Width;
 use super::{Described, FrameInfo};
 use wire::dependency::{Descriptor, Indication, Structure, Template};
 
@@ -86,13 +85,11 @@ fn frame_info(
 impl Frame {
     /// Replace the description of a payload by that of its descriptor.
     ///
-    /// Picture ids of the payload, where present, stay the numbers that are rewritten.
+    /// The payload may be encrypted (encoded transforms): what was read in its frame is not used.
+    /// Payload descriptors of VP8 and VP9 are not encrypted; their numbers stay.
     pub fn describe(&self, described: &mut Described) {
         described.info = self.info;
         described.readable = true;
-        if described.picture_ids.width == Width::Absent {
-            described.picture_ids.id = self.number;
-            described.picture_ids.width = Width::DependencyDescriptor;
-        }
+        described.parameter_sets = false;
     }
 }

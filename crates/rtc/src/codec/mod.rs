@@ -174,7 +174,9 @@ impl Described {
         }
     }
 
-    fn unreadable(marker: bool) -> Self {
+    /// Return the description of a packet that cannot be read.
+    #[must_use]
+    pub fn unreadable(marker: bool) -> Self {
         let info = FrameInfo {
             end: marker,
             ..FrameInfo::default()

@@ -11,7 +11,7 @@ use super::{Codec, Described};
 /// An offset of 0 means that the field is absent; byte 0 never holds one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
-    /// Picture id, or frame number of the dependency descriptor.
+    /// Picture id.
     pub id: u16,
     /// Offset of the picture id.
     pub id_at: u8,
@@ -37,8 +37,6 @@ pub enum Width {
     Narrow,
     /// 15 bits in the payload.
     Wide,
-    /// 16 bits in the dependency descriptor.
-    DependencyDescriptor,
 }
 
 /// Offsets that are subtracted from picture id, TL0PICIDX and KEYIDX.
@@ -143,16 +141,6 @@ impl Shift {
         }
     }
 
-    /// Rewrite the frame number of the dependency descriptor that `packet` was described by.
-    #[inline]
-    pub fn rewrite_descriptor(self, descriptor: &mut [u8], packet: &Described) {
-        if packet.picture_ids.width == Width::DependencyDescriptor
-            && let Some(number) = descriptor.get_mut(1..3)
-        {
-            number.copy_from_slice(&packet.picture_ids.id.wrapping_sub(self.id).to_be_bytes());
-        }
-    }
-
     #[inline]
     fn write_id(self, payload: &mut [u8], fields: &Fields) {
         let at = usize::from(fields.id_at);
@@ -168,7 +156,7 @@ impl Shift {
                     bytes.copy_from_slice(&(M_BIT | value).to_be_bytes());
                 }
             }
-            Width::Absent | Width::DependencyDescriptor => {}
+            Width::Absent => {}
         }
     }
 }
@@ -189,7 +177,6 @@ impl Width {
             Self::Absent => 0,
             Self::Narrow => 0x7f,
             Self::Wide => 0x7fff,
-            Self::DependencyDescriptor => 0xffff,
         }
     }
 }

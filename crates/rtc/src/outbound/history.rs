@@ -17,6 +17,8 @@ use crate::codec::Described;
 pub const CHUNK_LEN: usize = 8 * 1024;
 /// Chunks kept in the pool for reuse; more are returned to the allocator.
 const POOLED_CHUNKS: usize = 4096;
+/// Longest value of a header extension with two-byte headers (RFC 8285 section 4.3).
+pub const MAX_DESCRIPTOR_LEN: usize = 255;
 const INDEX_TABLE_START: usize = 64;
 /// A packet counts as this much at least: small and padding-only packets cost their slots.
 const MIN_PACKET_LEN: usize = 128;
@@ -47,8 +49,8 @@ pub struct Slot {
     pub carried: ForwardedExtensions,
     /// RTP marker bit.
     pub marker: bool,
-    /// Padding only: not forwarded, its sequence number is skipped.
-    pub empty: bool,
+    /// Bytes of the dependency descriptor, which is stored in front of the payload.
+    descriptor_len: u8,
     chunk: u32,
     offset: u16,
     len: u16,
@@ -59,6 +61,18 @@ impl Slot {
     #[must_use]
     pub fn payload_len(&self) -> usize {
         usize::from(self.len)
+    }
+
+    /// Return whether it is padding only: not forwarded, its sequence number is skipped.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Return the length of its dependency descriptor, bytes; 0 where it has none.
+    #[must_use]
+    pub fn descriptor_len(&self) -> usize {
+        usize::from(self.descriptor_len)
     }
 }
 
@@ -75,6 +89,8 @@ pub struct Arrived<'a> {
     pub described: Described,
     /// Header extensions to forward.
     pub carried: ForwardedExtensions,
+    /// Value of its dependency descriptor, to forward; empty where it has none.
+    pub descriptor: &'a [u8],
     /// The payload without padding; empty for a padding-only packet.
     pub payload: &'a [u8],
 }
@@ -137,18 +153,24 @@ impl History {
             len if len <= CHUNK_LEN => arrived.payload,
             _ => &[],
         };
-        if self.filled + payload.len() > CHUNK_LEN {
+        let descriptor = match arrived.descriptor.len() {
+            _ if payload.is_empty() => &[],
+            len if len <= MAX_DESCRIPTOR_LEN.min(CHUNK_LEN - payload.len()) => arrived.descriptor,
+            _ => &[],
+        };
+        if self.filled + descriptor.len() + payload.len() > CHUNK_LEN {
             self.open_chunk(pool);
         }
         if self.slots.len() >= self.max_bytes / MIN_PACKET_LEN {
             self.drop_first_slot(pool);
         }
         let position = self.end();
-        let offset = self.filled;
+        let offset = self.filled + descriptor.len();
         if let Some(chunk) = self.chunks.back_mut() {
+            chunk[self.filled..offset].copy_from_slice(descriptor);
             chunk[offset..offset + payload.len()].copy_from_slice(payload);
         }
-        self.filled += payload.len();
+        self.filled = offset + payload.len();
         self.slots.push_back(Slot {
             index: arrived.index,
             arrival: now,
@@ -156,7 +178,7 @@ impl History {
             described: arrived.described,
             carried: arrived.carried,
             marker: arrived.marker,
-            empty: payload.is_empty(),
+            descriptor_len: descriptor.len() as u8,
             chunk: self.last_chunk(),
             offset: offset as u16,
             len: payload.len() as u16,
@@ -206,12 +228,26 @@ impl History {
     /// Return the payload of a packet of this history.
     #[must_use]
     pub fn payload(&self, slot: &Slot) -> &[u8] {
-        let nth = slot.chunk.wrapping_sub(self.first_chunk) as usize;
         let offset = usize::from(slot.offset);
-        match self.chunks.get(nth) {
+        match self.chunk_of(slot) {
             Some(chunk) => &chunk[offset..offset + usize::from(slot.len)],
             None => &[],
         }
+    }
+
+    /// Return the dependency descriptor of a packet of this history; empty where it has none.
+    #[must_use]
+    pub fn descriptor(&self, slot: &Slot) -> &[u8] {
+        let offset = usize::from(slot.offset);
+        match self.chunk_of(slot) {
+            Some(chunk) => &chunk[offset - slot.descriptor_len()..offset],
+            None => &[],
+        }
+    }
+
+    fn chunk_of(&self, slot: &Slot) -> Option<&[u8]> {
+        let nth = slot.chunk.wrapping_sub(self.first_chunk) as usize;
+        self.chunks.get(nth).map(|chunk| &**chunk)
     }
 
     /// Return the position of the packet with this incoming index.
@@ -309,6 +345,7 @@ mod tests {
             marker: false,
             described: describe(Codec::Opus, payload, false),
             carried: ForwardedExtensions::default(),
+            descriptor: &[],
             payload,
         }
     }
@@ -330,6 +367,29 @@ mod tests {
             assert_eq!(history.payload(slot), vec![index as u8; 1000]);
         }
         assert_eq!(history.find(600), None);
+    }
+
+    #[test]
+    fn a_slot_stays_as_small_as_a_cache_line_and_a_quarter() {
+        assert_eq!(size_of::<Slot>(), 80);
+    }
+
+    #[test]
+    fn keeps_descriptors_beside_payloads() {
+        let (mut history, mut pool) = (History::new(512 * 1024), ChunkPool::default());
+        for index in 0..100u64 {
+            let (payload, descriptor) = (vec![index as u8; 1000], vec![!index as u8; 3]);
+            let mut packet = arrived(index, &payload);
+            packet.descriptor = &descriptor[..index as usize % 4];
+            history.push(Time::default(), &packet, &mut pool);
+        }
+        for index in 0..100u64 {
+            let slot = history.find(index).and_then(|at| history.slot(at));
+            let slot = slot.expect("kept");
+            let descriptor = vec![!index as u8; index as usize % 4];
+            assert_eq!(history.descriptor(slot), descriptor);
+            assert_eq!(history.payload(slot), vec![index as u8; 1000]);
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The layers of a subscriber within its estimate: [`allocate`] divides it, and what it grants is
 //! selected here.
 
+use wire::time::Time;
+
 use super::Egress;
 use super::quality::QualityReport;
 use super::wishes::{Layers, layers, wish};
@@ -11,8 +13,7 @@ use crate::context::{Context, Timer};
 use crate::deadline::Deadline;
 use crate::ingress::Ingress;
 use crate::keys::{EncodingKey, SubscriberKey, SubscriptionKey};
-use crate::reasons::BANDWIDTH;
-use wire::time::Time;
+use crate::reasons::{BANDWIDTH, LAST_N};
 
 /// What the allocations of a subscriber's estimate remember.
 #[derive(Debug, Default)]
@@ -36,7 +37,12 @@ pub(super) struct WireLoad {
 }
 
 /// The video subscriptions of a subscriber with the layers that they may get.
-type Videos = Vec<(SubscriptionKey, Layers)>;
+pub(super) type Videos = Vec<(SubscriptionKey, Layers)>;
+
+/// Return whether a subscription without a layer is paused, and not only without an encoding.
+fn is_pause(reason: &str) -> bool {
+    [BANDWIDTH, LAST_N].contains(&reason)
+}
 
 impl Allocator {
     /// Return whether a step has failed not long ago.
@@ -62,7 +68,7 @@ impl Egress {
     ) {
         let audio_bps = self.audio_bps(ingress, key);
         let loss = self.reported_loss(key);
-        let videos = self.videos(ingress, key);
+        let (videos, excluded) = self.split_by_last_n(ingress, key, self.videos(ingress, key));
         let wishes = self.wishes(ingress, &videos);
         let Some(subscriber) = self.subscribers.get_mut(key) else {
             return;
@@ -96,17 +102,20 @@ impl Egress {
             sent_bps: decision.sent_bps,
             rise: decision.rise,
         };
-        let allocation = allocate(&limits, &wishes);
+        let mut allocation = allocate(&limits, &wishes);
         allocator.next = allocation.next;
         if let Some(due) = allocator.hysteresis.due() {
             allocator.timer.set(due);
             context.set_timer(due, Timer::Allocation(key));
         }
+        let granted = videos.iter().map(|(key, _)| *key);
+        let keys: Vec<SubscriptionKey> = granted.chain(excluded.iter().map(|it| it.0)).collect();
+        allocation.grants.extend(excluded.iter().map(|it| it.1));
         let is_reported = allocator
             .report
             .is_due(context.now, budget.bps, &allocation.grants);
-        for ((subscription, _), grant) in videos.iter().zip(&allocation.grants) {
-            self.apply_grant(context, ingress, *subscription, grant);
+        for (subscription, grant) in keys.into_iter().zip(&allocation.grants) {
+            self.apply_grant(context, ingress, subscription, grant);
         }
         if is_reported {
             let sent_bps = allocation.granted_bps.saturating_add(reserved_bps);
@@ -163,7 +172,9 @@ impl Egress {
         };
         let keys = self.subscribers.get(key).map(|it| &it.subscriptions);
         for key in keys.into_iter().flatten() {
-            let Some(subscription) = self.subscriptions.get(*key).filter(|it| !it.audio) else {
+            let subscription = self.subscriptions.get(*key);
+            let Some(subscription) = subscription.filter(|it| !it.audio && !it.is_excluded())
+            else {
                 continue;
             };
             let publication = ingress.publications.get(subscription.publication);
@@ -187,17 +198,17 @@ impl Egress {
     ) {
         match grant.candidate {
             Some(rank) => self.select(context, ingress, key, rank, grant.reason),
-            None if grant.reason == BANDWIDTH => self.pause(ingress, key),
+            None if is_pause(grant.reason) => self.pause(ingress, key, grant.reason),
             // What is sent continues until an encoding is active.
             None => {}
         }
     }
 
-    /// Stop sending until the estimate has room.
-    fn pause(&mut self, ingress: &Ingress, key: SubscriptionKey) {
+    /// Stop sending until an encoding is granted again.
+    fn pause(&mut self, ingress: &Ingress, key: SubscriptionKey, reason: &'static str) {
         if let Some(subscription) = self.subscriptions.get_mut(key) {
             subscription.selection.is_paused = true;
-            subscription.selection.last_reason = BANDWIDTH;
+            subscription.selection.last_reason = reason;
         }
         self.stop(ingress, key);
     }
@@ -213,10 +224,14 @@ impl Egress {
     }
 
     fn wishes<'a>(&self, ingress: &Ingress, videos: &'a Videos) -> Vec<Wish<'a>> {
+        let speaker = self.speaker_among(ingress, videos.iter().map(|(key, _)| *key));
         let wish = |(key, layers): &'a (SubscriptionKey, Layers)| {
             let subscription = self.subscriptions.get(*key)?;
             let publication = ingress.publications.get(subscription.publication)?;
-            Some(wish(subscription, publication, layers))
+            let mut wish = wish(subscription, publication, layers);
+            let spoke = ingress.speaker_rank(subscription.publication);
+            wish.rank.speaker = spoke.is_some() && spoke == speaker;
+            Some(wish)
         };
         videos.iter().filter_map(wish).collect()
     }

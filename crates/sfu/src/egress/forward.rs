@@ -7,13 +7,15 @@ use rtc::codec::Described;
 use rtc::outbound::history::{ForwardedExtensions, History, Slot};
 use rtc::outbound::sequence::{Forward, Placed, Shift};
 use rtc::srtp::SealStream;
+use wire::dependency::Patch;
 use wire::time::Time;
 
 use super::control::SendControl;
+use super::descriptors::number;
 use super::repair::Repair;
 use super::sink::{NotSent, Output};
 use super::subscription::{Inserted, Subscription, SubscriptionCounters};
-use super::template::{Stamp, Template};
+use super::template::{OutgoingDescriptor, Stamp, Template};
 use crate::counters::Counters;
 
 /// Header, extensions, RTX number, padding and authentication tag around a payload.
@@ -60,6 +62,7 @@ pub(super) struct Outgoing<'a> {
     pub(super) marker: bool,
     pub(super) carried: ForwardedExtensions,
     pub(super) described: Described,
+    pub(super) descriptor: OutgoingDescriptor<'a>,
     /// RFC 4588: the original sequence number goes in front of a retransmitted payload.
     pub(super) original: Option<u16>,
     pub(super) payload: &'a [u8],
@@ -104,8 +107,9 @@ pub fn forward(
         };
         subscription.position.cursor += 1;
         // Most payloads fit after the longest header; the header of this packet may be shorter.
-        let is_too_long = slot.payload_len() > max_payload_len
-            && is_over_mtu(&subscription.stream.template, slot, 0, round);
+        let may_be_too_long = slot.payload_len() > max_payload_len || slot.descriptor_len() > 0;
+        let is_too_long =
+            may_be_too_long && is_over_mtu(&subscription.stream.template, slot, 0, round);
         let Some(placed) = place(subscription, slot, is_too_long) else {
             continue;
         };
@@ -116,6 +120,10 @@ pub fn forward(
             marker: slot.marker,
             carried: slot.carried,
             described: slot.described,
+            descriptor: match slot.descriptor_len() {
+                0 => OutgoingDescriptor::default(),
+                _ => describe(subscription, history, slot, placed.index),
+            },
             original: None,
             payload: history.payload(slot),
             padding,
@@ -157,6 +165,7 @@ pub fn resend(
     output: &mut impl Output,
     round: &mut Round<'_>,
 ) -> Option<usize> {
+    let descriptor = descriptor(subscription, history, slot, placed.index);
     let repair = subscription.repair.as_mut()?;
     if is_over_mtu(&repair.template, slot, ORIGINAL_LEN, round) {
         return None;
@@ -167,6 +176,7 @@ pub fn resend(
         marker: slot.marker,
         carried: slot.carried,
         described: slot.described,
+        descriptor,
         original: None,
         payload: history.payload(slot),
         padding: 0,
@@ -251,6 +261,7 @@ fn inserted_packet(inserted: &Inserted) -> Outgoing<'_> {
         marker: false,
         carried: ForwardedExtensions::default(),
         described: Described::default(),
+        descriptor: OutgoingDescriptor::default(),
         original: None,
         payload: &inserted.payload,
         padding: 0,
@@ -270,7 +281,8 @@ fn skip_expired(subscription: &mut Subscription, history: &History, counters: &m
 /// Return whether a packet with `prefix_len` bytes before its payload exceeds the MTU, and count it.
 #[cold]
 fn is_over_mtu(template: &Template, slot: &Slot, prefix_len: usize, round: &mut Round<'_>) -> bool {
-    let len = template.header_len(&slot.carried) + prefix_len + slot.payload_len();
+    let header_len = template.header_len(&slot.carried, slot.descriptor_len());
+    let len = header_len + prefix_len + slot.payload_len();
     let is_over = len > round.max_rtp_len;
     round.counters.packets_over_mtu += u64::from(is_over);
     is_over
@@ -279,7 +291,7 @@ fn is_over_mtu(template: &Template, slot: &Slot, prefix_len: usize, round: &mut 
 /// Find the place of a packet in the outgoing stream, or close its gap.
 #[inline(always)]
 fn place(subscription: &mut Subscription, slot: &Slot, is_too_long: bool) -> Option<Placed> {
-    if slot.empty || is_too_long {
+    if slot.is_empty() || is_too_long {
         let shift = Shift {
             timestamp: subscription.numbers.timeline.shift(),
             picture_ids: subscription.numbers.rewriter.shift(),
@@ -294,6 +306,35 @@ fn place(subscription: &mut Subscription, slot: &Slot, is_too_long: bool) -> Opt
         }
         Forward::Late(placed) => Some(placed),
         Forward::Drop(_) => None,
+    }
+}
+
+/// Note that a packet with a dependency descriptor is sent, and return that descriptor.
+fn describe<'a>(
+    subscription: &mut Subscription,
+    history: &'a History,
+    slot: &Slot,
+    index: u64,
+) -> OutgoingDescriptor<'a> {
+    if let Some(descriptors) = subscription.numbers.descriptors.as_deref_mut()
+        && let Some(number) = number(history.descriptor(slot))
+    {
+        descriptors.sent(number);
+    }
+    descriptor(subscription, history, slot, index)
+}
+
+/// Return the dependency descriptor of the packet with an outgoing index.
+fn descriptor<'a>(
+    subscription: &Subscription,
+    history: &'a History,
+    slot: &Slot,
+    index: u64,
+) -> OutgoingDescriptor<'a> {
+    let descriptors = subscription.numbers.descriptors.as_deref();
+    OutgoingDescriptor {
+        bytes: history.descriptor(slot),
+        patch: descriptors.map_or(Patch::default(), |it| it.patch(index)),
     }
 }
 
@@ -349,6 +390,7 @@ pub(super) fn send(
             },
             abs_send_time,
             carried: packet.carried,
+            descriptor: packet.descriptor,
         };
         let header_len = template.write(buffer, &stamp);
         (header_len, write_payload(buffer, header_len, packet))

@@ -14,6 +14,7 @@ use super::forward::{Outgoing, Round, send};
 use super::service::Service;
 use super::sink::Output;
 use super::subscription::Subscription;
+use super::template::OutgoingDescriptor;
 use crate::bwe::control::Bandwidth;
 use crate::context::{Context, Timer};
 use crate::keys::{SubscriberKey, SubscriptionKey};
@@ -135,6 +136,7 @@ fn send_padding(
             marker: false,
             carried: ForwardedExtensions::default(),
             described: Described::default(),
+            descriptor: OutgoingDescriptor::default(),
             original: None,
             payload: &[],
             padding: PADDING_LEN,

@@ -9,6 +9,7 @@ use rtc::transport::Transport;
 use wire::id::{PayloadType, Ssrc};
 use wire::time::Time;
 
+use super::descriptors::Descriptors;
 use super::keyframe_limit::KeyframeRequestLimit;
 use super::repair::{Allowance, Repair, Resent};
 use super::template::Template;
@@ -92,6 +93,8 @@ pub struct Numbers {
     pub rewriter: Rewriter,
     /// The source that was sent last: [`Encoding::source`](crate::ingress::encoding::Encoding::source).
     pub last_source: Option<u16>,
+    /// Those of dependency descriptors, once an encoding with them was sent.
+    pub descriptors: Option<Box<Descriptors>>,
 }
 
 /// The outgoing stream.
@@ -209,6 +212,7 @@ impl Subscription {
                 timeline: Timeline::new(publication.clock_rate, (random >> 16) as u32),
                 rewriter: Rewriter::new(publication.codec),
                 last_source: None,
+                descriptors: None,
             },
             counters: SubscriptionCounters::default(),
             stream: OutgoingStream {

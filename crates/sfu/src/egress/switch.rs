@@ -7,6 +7,7 @@ use rtc::timeline::{Alignment, REPORT_WAIT, SourceClock};
 use wire::id::Rid;
 use wire::time::Time;
 
+use super::descriptors::number;
 use super::selection::FRESH_KEYFRAME;
 use super::subscription::{Inserted, PendingSwitch, Subscription};
 use super::{Demand, Egress};
@@ -137,6 +138,10 @@ fn switch(
         picture_ids: numbers.rewriter.switch(&slot.described),
     };
     numbers.map.switch_source(source, slot.index, shift);
+    if let Some(number) = number(encoding.history.descriptor(slot)) {
+        let descriptors = numbers.descriptors.get_or_insert_default();
+        descriptors.switch(number, numbers.map.next_index());
+    }
     let inserted = missing_parameter_sets(encoding, slot).map(|payload| {
         Box::new(Inserted {
             placed: numbers.map.insert(),

@@ -113,6 +113,8 @@ fn held(subscription: &Subscription, publication: &Publication) -> Held {
     let rank_of = |encoding| publication.order.iter().position(|nth| *nth == encoding);
     match pending.or(position.current).and_then(rank_of) {
         Some(rank) => Held::Candidate(rank),
+        // The bitrate of a participant that has ceased to be one of the last N is free.
+        None if subscription.is_excluded() => Held::New,
         None if subscription.selection.is_paused => Held::Paused,
         None => Held::New,
     }

@@ -12,6 +12,7 @@ use wire::time::Time;
 
 use super::dynacast::Dynacast;
 use super::keyframe::{KeyframeStart, Keyframes};
+use super::levels::Loudness;
 use super::packet::Packet;
 use super::rates::Rates;
 use super::stream::Stream;
@@ -46,6 +47,8 @@ pub struct Encoding {
     pub keyframes: Keyframes,
     /// Statistics.
     pub counters: EncodingCounters,
+    /// The loudest audio level since speakers were compared last.
+    pub loudness: Loudness,
 }
 
 /// Counts of one encoding (webrtc-stats: inbound-rtp).
@@ -81,6 +84,7 @@ impl Encoding {
             frame_size: None,
             keyframes: Keyframes::default(),
             counters: EncodingCounters::default(),
+            loudness: Loudness::default(),
         }
     }
 
@@ -137,7 +141,7 @@ impl Encoding {
     }
 
     fn note_frame(&mut self, described: &Described) {
-        if described.info.start {
+        if described.info.start && described.info.spatial == 0 {
             self.counters.frames += 1;
             self.counters.keyframes += u64::from(described.info.keyframe);
         }
@@ -157,6 +161,7 @@ impl Encoding {
                 orientation: self.stream.remembered.orientation,
                 capture: self.stream.capture_time(packet.timestamp),
             },
+            descriptor: packet.values.dependency_descriptor.unwrap_or_default(),
             payload: packet.payload,
         };
         let position = self.history.push(now, &arrived, pool);

@@ -7,6 +7,7 @@ pub mod dynacast;
 pub mod encoding;
 mod feedback;
 pub mod keyframe;
+mod levels;
 pub mod meter;
 pub mod packet;
 mod prefetch;
@@ -28,9 +29,11 @@ use wire::rtcp::ReportBlock;
 use crate::keys::{EncodingKey, PublicationKey, PublisherKey};
 use crate::slab::Slab;
 use encoding::Encoding;
+use levels::Speech;
 use publication::Publication;
 use publisher::Publisher;
 
+pub use levels::Place;
 pub use receive::Accepted;
 
 /// The sender SSRC of RTCP packets; no media is sent with it.
@@ -43,6 +46,8 @@ pub struct Ingress {
     pub publishers: Slab<PublisherKey, Publisher>,
     /// What they offer.
     pub publications: Slab<PublicationKey, Publication>,
+    /// Who speaks.
+    speech: Speech,
     /// Streams started so far, over all publications.
     generations: u16,
     /// Sequence numbers to request, kept for their memory.

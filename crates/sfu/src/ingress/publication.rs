@@ -131,6 +131,12 @@ impl Publication {
         })
     }
 
+    /// Return whether it is audio that its publisher speaks into, not that of a shared screen.
+    #[must_use]
+    pub fn is_microphone(&self) -> bool {
+        self.audio && !self.screen
+    }
+
     /// Sort the encodings by bitrate where it contradicts the present order for longer than after a
     /// keyframe; return whether the order changed. Not while one of them may be becoming inactive.
     pub fn reorder(&mut self, now: Time) -> bool {

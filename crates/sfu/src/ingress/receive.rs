@@ -1,7 +1,7 @@
 //! Packets of publishers: bound to their encoding, accounted for and put into its history.
 
+use rtc::codec::Described;
 use rtc::codec::frame_size::frame_size;
-use rtc::codec::{Described, describe};
 use rtc::inbound::bind::{Binding, Bound, Role};
 use rtc::inbound::rtx::{self, Retransmission};
 use wire::extension::Values;
@@ -128,25 +128,16 @@ impl Ingress {
         packet: &Packet<'_>,
     ) -> Option<Accepted> {
         let publication = self.publications.get_mut(key.publication)?;
-        let described = describe(publication.codec, packet.payload, packet.marker);
         let encoding = publication.encodings.get_mut(key.encoding)?;
         // Retransmissions come in bursts and are no measure of the encoding's bitrate.
         let len = packet.header_len + packet.payload.len();
         encoding.rates.meter.add(context.now, len);
-        let starts_keyframe = described.starts_keyframe() && !publication.audio;
-        let (wire, len) = (&mut encoding.rates.wire, packet.payload.len());
-        wire.add(context.now, packet.timestamp, starts_keyframe, len);
-        if starts_keyframe {
-            let size = frame_size(publication.codec, packet.payload);
-            encoding.frame_size = size.or(encoding.frame_size);
-        }
         encoding.count(packet);
         let started = encoding.stream.ssrc() != Some(packet.ssrc);
         if started && !encoding.stream.may_restart(context.now) {
             context.counters.packets_unbound += 1;
             return None;
         }
-        encoding.keyframes.arriving = described.starts_keyframe();
         if started {
             self.generations = self.generations.wrapping_add(1);
             let stream = (packet.ssrc, self.generations);
@@ -157,7 +148,20 @@ impl Ingress {
                 ssrc: packet.ssrc.0,
             });
         }
+        let described = encoding.stream.describe(publication.codec, packet);
+        let starts_keyframe = described.starts_keyframe() && !publication.audio;
+        let (wire, len) = (&mut encoding.rates.wire, packet.payload.len());
+        wire.add(context.now, packet.timestamp, starts_keyframe, len);
+        if starts_keyframe {
+            let of_payload = || frame_size(publication.codec, packet.payload);
+            let size = encoding.stream.frame_size().or_else(of_payload);
+            encoding.frame_size = size.or(encoding.frame_size);
+        }
+        encoding.keyframes.arriving = described.starts_keyframe();
         context.counters.audio_packets_received += u64::from(publication.audio);
+        if let Some(level) = packet.values.audio_level {
+            encoding.loudness.note(level.to_byte());
+        }
         if let Some(stats) = encoding.stream.stats.as_mut() {
             stats.receive(packet.index, packet.timestamp, context.now);
         }
@@ -213,7 +217,7 @@ impl Ingress {
             payload,
             ..*repair
         };
-        let described = describe(publication.codec, payload, repair.marker);
+        let described = encoding.stream.describe(publication.codec, &original);
         Some((original, described))
     }
 

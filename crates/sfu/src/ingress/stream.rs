@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use rtc::codec::Described;
+use rtc::codec::dependency::DependencyReader;
+use rtc::codec::frame_size::FrameSize;
 use rtc::codec::h264::ParameterSets;
+use rtc::codec::{Codec, Described, describe};
 use rtc::inbound::loss::DuplicateFilter;
 use rtc::inbound::nack::NackTracker;
 use rtc::inbound::report::InboundStats;
@@ -59,6 +61,8 @@ pub struct Stream {
     pub report: Option<PublisherReport>,
     /// Values that senders put on some packets only.
     pub remembered: Remembered,
+    /// Reads its dependency descriptors, once there was one.
+    pub dependencies: Option<Box<DependencyReader>>,
 }
 
 impl Stream {
@@ -74,6 +78,7 @@ impl Stream {
             clock: SourceClock::new(clock_rate),
             report: None,
             remembered: Remembered::default(),
+            dependencies: None,
         }
     }
 
@@ -114,6 +119,27 @@ impl Stream {
                 .on_capture_time(packet.timestamp, capture.captured);
             self.remembered.capture_offset = capture.clock_offset;
         }
+    }
+
+    /// Describe a packet: by its dependency descriptor where it has one, else by its payload.
+    pub fn describe(&mut self, codec: Codec, packet: &Packet<'_>) -> Described {
+        let mut described = describe(codec, packet.payload, packet.marker);
+        if let Some(bytes) = packet.values.dependency_descriptor {
+            let reader = self.dependencies.get_or_insert_default();
+            match reader.read(bytes) {
+                Ok(frame) => frame.describe(&mut described),
+                Err(_) => described = Described::unreadable(packet.marker),
+            }
+        }
+        described
+    }
+
+    /// Return the frame size of the highest layer, where dependency descriptors tell it.
+    #[must_use]
+    pub fn frame_size(&self) -> Option<FrameSize> {
+        let structure = self.dependencies.as_ref()?.structure()?;
+        let (width, height) = *structure.resolutions.as_ref()?.last()?;
+        Some((u16::try_from(width).ok()?, u16::try_from(height).ok()?))
     }
 
     /// Process a sender report, which maps RTP timestamps to wall time.

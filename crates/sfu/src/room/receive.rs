@@ -124,6 +124,7 @@ impl Room {
     #[cold]
     fn on_encoding_resumed(&mut self, context: &mut Context<'_>, key: EncodingKey) {
         self.ingress.activate(context, key);
+        self.ingress.start_speech(context, key);
         self.egress
             .update_selections(context, &self.ingress, key.publication);
         self.egress.demand_awaited_keyframe(key);

@@ -18,9 +18,13 @@ impl Room {
     pub(super) fn stats(&mut self, now: Time) -> Value {
         let connections = self.connections.iter();
         let transports: Vec<Value> = connections.map(|(_, it)| self.transport(it, now)).collect();
+        let levels = self.ingress.audio_levels();
         let publications = self.ingress.publications.iter_mut();
         let publications: Vec<Value> = publications
-            .map(|(_, track)| publication(track, now))
+            .map(|(_, track)| {
+                let level = levels.iter().find(|level| level.publication == track.id);
+                publication(track, now, level.map(|level| level.level_dbov))
+            })
             .collect();
         let subscriptions = self.egress.subscriptions.iter();
         let subscriptions: Vec<Value> = subscriptions
@@ -71,7 +75,7 @@ fn unbound(unbound: &UnboundSsrc) -> Value {
     })
 }
 
-fn publication(track: &mut Publication, now: Time) -> Value {
+fn publication(track: &mut Publication, now: Time, level_dbov: Option<i8>) -> Value {
     let encodings: Vec<Value> = track
         .encodings
         .iter_mut()
@@ -81,6 +85,7 @@ fn publication(track: &mut Publication, now: Time) -> Value {
         "publication": track.id,
         "codec": track.codec.name(),
         "muted": track.muted,
+        "audio_level_dbov": level_dbov,
         "encodings": encodings,
     })
 }

@@ -74,6 +74,8 @@ pub struct Camera {
     pub names_itself: bool,
     /// The publish request declares SSRCs.
     pub declares_ssrcs: bool,
+    /// Audio level of its packets, as in RFC 6464.
+    pub audio_level: Option<u8>,
     /// Retransmissions name their m-line alone: the publish request declares their SSRCs (Firefox).
     pub declares_repairs: bool,
     /// Every keyframe carries its parameter sets; else only the first one (H.264).
@@ -151,6 +153,7 @@ impl Camera {
             sends_reports: true,
             names_itself: true,
             declares_ssrcs: false,
+            audio_level: None,
             declares_repairs: false,
             repeats_parameter_sets: true,
             feedback: vec!["nack", "nack pli", "ccm fir", "transport-cc"],
@@ -376,7 +379,9 @@ impl Camera {
         payload: Vec<u8>,
     ) {
         let timestamp = self.timestamp(encoding, now);
-        let extensions = self.names(encoding, Extension::Rid);
+        let mut extensions = self.names(encoding, Extension::Rid);
+        let level = self.audio_level.map(|octet| vec![octet]);
+        extensions.extend(level.map(|level| (Extension::AudioLevel, level)));
         let source = &mut self.encodings[encoding];
         let packet = Outgoing {
             ssrc: source.ssrc,

@@ -4,8 +4,11 @@
 //! A structure of templates comes with key frames; later descriptors name a template, and differ
 //! from it where they say so. [`Structure::frame`] returns a frame with its differences applied.
 
+mod patch;
 mod read;
 mod write;
+
+pub use patch::{ActiveTargets, Patch};
 
 /// Most templates of a structure.
 pub const MAX_TEMPLATES: usize = 64;

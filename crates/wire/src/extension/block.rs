@@ -32,7 +32,7 @@ impl<'a> BlockWriter<'a> {
     /// Append an element; return the offset of its value in the block, for later updates, or `None`
     /// if the form or the block length does not allow it.
     pub fn push(&mut self, id: u8, value: &[u8]) -> Option<usize> {
-        let (head, head_len) = self.element_head(id, value.len())?;
+        let (head, head_len) = element_head(self.form, id, value.len())?;
         let value_at = self.len + head_len;
         let end = value_at + value.len();
         // Elements must still be padded to 32 bits.
@@ -63,13 +63,27 @@ impl<'a> BlockWriter<'a> {
         self.out[2..4].copy_from_slice(&words.to_be_bytes());
         end
     }
+}
 
-    fn element_head(&self, id: u8, value_len: usize) -> Option<([u8; 2], usize)> {
-        match (self.form, id, value_len) {
-            (Form::OneByte, 1..=14, 1..=16) => Some(([id << 4 | (value_len - 1) as u8, 0], 1)),
-            (Form::TwoByte, 1.., 0..=255) => Some(([id, value_len as u8], 2)),
-            _ => None,
-        }
+/// Append an element to a block of this form that has been written; return its new length.
+///
+/// The block is `out[..len]`, empty or with padding at its end, which stays in between. `None` where
+/// the element does not fit: the block is then as before.
+pub fn append(out: &mut [u8], len: usize, form: Form, id: u8, value: &[u8]) -> Option<usize> {
+    let mut writer = BlockWriter {
+        out,
+        form,
+        len: len.max(4),
+    };
+    writer.push(id, value)?;
+    Some(writer.finish())
+}
+
+fn element_head(form: Form, id: u8, value_len: usize) -> Option<([u8; 2], usize)> {
+    match (form, id, value_len) {
+        (Form::OneByte, 1..=14, 1..=16) => Some(([id << 4 | (value_len - 1) as u8, 0], 1)),
+        (Form::TwoByte, 1.., 0..=255) => Some(([id, value_len as u8], 2)),
+        _ => None,
     }
 }
 
@@ -112,6 +126,20 @@ mod tests {
         assert_eq!(writer.push(1, &[0; 4]), None);
         assert_eq!(writer.push(1, &[1, 2, 3]), Some(5));
         assert_eq!(writer.finish(), 8);
+    }
+
+    #[test]
+    fn an_element_is_appended_to_a_block_that_is_complete() {
+        let mut out = [0; 32];
+        let mut writer = BlockWriter::new(&mut out, Form::OneByte);
+        writer.push(4, b"0");
+        let len = writer.finish();
+        let len = append(&mut out, len, Form::OneByte, 8, &[1, 2, 3]).unwrap();
+        let elements: Vec<_> = Elements::new(0xbede, &out[4..len]).collect();
+        assert_eq!(elements, [(4, &b"0"[..]), (8, &[1, 2, 3][..])]);
+        assert_eq!(out[..4], [0xbe, 0xde, 0, 2]);
+        assert_eq!(append(&mut out, len, Form::OneByte, 8, &[0; 17]), None);
+        assert_eq!(append(&mut out, 0, Form::TwoByte, 8, &[5]), Some(8));
     }
 
     #[test]

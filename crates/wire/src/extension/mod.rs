@@ -4,7 +4,7 @@ mod block;
 mod elements;
 mod value;
 
-pub use block::{BlockWriter, Form, MAX_BLOCK_LEN};
+pub use block::{BlockWriter, Form, MAX_BLOCK_LEN, append};
 pub use elements::Elements;
 pub use value::{AbsCaptureTime, AudioLevel, Values, read_transport_sequence};
 
