@@ -5,6 +5,8 @@
 //! libwebrtc's robust throughput estimator with a shorter window. The Bayesian estimator before it
 //! took a second to follow a drop from 1,830 to 600 kb/s, this one takes as long as its window.
 
+use rtc::prefetch::prefetch;
+
 /// Span of the packets that count.
 const WINDOW_US: i64 = 300_000;
 /// The same while a queue grows.
@@ -15,12 +17,15 @@ const MIN_PACKETS: usize = 10;
 const QUEUEING_MIN_PACKETS: usize = 5;
 /// Packets kept: 300 ms of 5 Mb/s.
 const KEPT: usize = 128;
+/// As many as are loaded ahead of a feedback.
+const PREFETCHED: usize = 64;
 /// Arrivals further apart belong to different talks of the sender.
 const PAUSE_US: i64 = 2_000_000;
 
 #[derive(Clone, Copy, Debug)]
 struct Arrived {
-    at_us: i64,
+    /// Microseconds, modulo 2^32: no two packets kept are further apart than 127 pauses.
+    at_us: u32,
     len_bytes: u16,
 }
 
@@ -30,16 +35,20 @@ pub struct Acknowledged {
     /// The last packets in a ring, allocated with the first.
     ring: Vec<Arrived>,
     newest: usize,
+    newest_us: i64,
 }
 
 impl Acknowledged {
     /// Add a received packet.
     pub fn add(&mut self, at_us: i64, len_bytes: u16) {
-        let arrived = Arrived { at_us, len_bytes };
-        let newest = self.ring.get(self.newest);
-        if newest.is_some_and(|it| at_us.saturating_sub(it.at_us).saturating_abs() > PAUSE_US) {
+        let arrived = Arrived {
+            at_us: at_us as u32,
+            len_bytes,
+        };
+        if at_us.saturating_sub(self.newest_us).saturating_abs() > PAUSE_US {
             self.ring.clear();
         }
+        self.newest_us = at_us;
         if self.ring.len() < KEPT {
             self.ring.reserve_exact(KEPT - self.ring.len());
             self.ring.push(arrived);
@@ -66,25 +75,26 @@ impl Acknowledged {
 
     fn bps_within(&self, window_us: i64, min_packets: usize) -> Option<f64> {
         let newest_us = self.ring.get(self.newest)?.at_us;
-        let (mut packets, mut bytes, mut at_us) = (0, 0, newest_us);
+        let (mut packets, mut bytes, mut oldest_us) = (0, 0, 0);
         let (mut longest_us, mut second_us) = (0, 0);
         let mut first_bytes = 0;
         for arrived in self.newest_first() {
-            if packets > min_packets && newest_us - arrived.at_us > window_us {
+            let age_us = i64::from(newest_us.wrapping_sub(arrived.at_us) as i32);
+            if packets > min_packets && age_us > window_us {
                 break;
             }
-            let gap_us = at_us - arrived.at_us;
+            let gap_us = age_us - oldest_us;
             if gap_us > longest_us {
                 (longest_us, second_us) = (gap_us, longest_us);
             } else {
                 second_us = second_us.max(gap_us);
             }
-            at_us = at_us.min(arrived.at_us);
+            oldest_us = oldest_us.max(age_us);
             first_bytes = u64::from(arrived.len_bytes);
             bytes += first_bytes;
             packets += 1;
         }
-        let span_us = newest_us - at_us - longest_us + second_us;
+        let span_us = oldest_us - longest_us + second_us;
         let is_long = span_us >= window_us / 2 || (packets == KEPT && span_us > 0);
         (packets >= min_packets && is_long)
             .then(|| (bytes - first_bytes) as f64 * 8e6 / span_us as f64)
@@ -93,6 +103,15 @@ impl Acknowledged {
     /// Forget the packets before a path change.
     pub fn reset(&mut self) {
         self.ring.clear();
+    }
+
+    /// Load the packets that the next feedback is compared with.
+    pub fn prefetch(&self) {
+        // The ring is read backwards, from what the feedback adds.
+        let from = self.newest.saturating_sub(PREFETCHED);
+        for arrived in self.ring.iter().skip(from).take(PREFETCHED).step_by(8) {
+            prefetch(arrived, 1);
+        }
     }
 
     fn newest_first(&self) -> impl Iterator<Item = Arrived> {

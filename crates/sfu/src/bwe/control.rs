@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rtc::prefetch::prefetch;
 use wire::rtcp::TwccFeedback;
 use wire::time::Time;
 
@@ -110,6 +111,20 @@ impl Bandwidth {
             Estimator::Gcc(_) => "gcc",
             Estimator::Remb(_) => "remb",
             Estimator::LossRtt(_) => "loss-rtt",
+        }
+    }
+
+    /// Load the estimator ahead of a feedback.
+    pub fn prefetch(&self) {
+        if let Estimator::Gcc(gcc) = &self.estimator {
+            prefetch(&**gcc, size_of::<Gcc>());
+        }
+    }
+
+    /// Load the arrivals that the next ones are compared with; the estimator is loaded already.
+    pub fn prefetch_arrivals(&self) {
+        if let Estimator::Gcc(gcc) = &self.estimator {
+            gcc.prefetch_arrivals();
         }
     }
 

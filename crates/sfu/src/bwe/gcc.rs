@@ -24,6 +24,8 @@ pub const START_BPS: f64 = 300_000.0;
 pub const FLOOR_BPS: f64 = 30_000.0;
 /// A transport that sends less than this share of its estimate is application-limited.
 const LIMITED_BELOW: f64 = 0.8;
+/// Round-trip time until one is measured.
+const FIRST_RTT: Duration = Duration::from_millis(200);
 
 /// Google congestion control of one send transport.
 #[derive(Debug)]
@@ -173,7 +175,9 @@ impl Gcc {
             false => self.trendline.usage(),
         };
         let arriving_bps = self.acknowledged.queueing_bps();
+        let acknowledged_bps = self.acknowledged.bps();
         let observed = Observed {
+            acknowledged_bps,
             queueing_bps: summary.queueing_bps.or(arriving_bps),
             tolerated: self.queue.tolerated(now, arriving_bps),
             waited: Duration::from_secs_f64(summary.waited_ms.clamp(0.0, 1e4) / 1e3),
@@ -192,7 +196,7 @@ impl Gcc {
         if is_resumed {
             self.probes.reset();
         }
-        self.estimate(now);
+        self.estimate(now, acknowledged_bps);
     }
 
     /// Handle the silence of a receiver; call every few hundred milliseconds.
@@ -223,6 +227,17 @@ impl Gcc {
         self.estimate_bps = estimate_bps;
     }
 
+    /// Return whether a probe or a trial may be due; what they need else is loaded only then.
+    #[must_use]
+    pub fn may_probe(&self, now: Time) -> bool {
+        self.probes.may_start(now, self.estimate_bps)
+    }
+
+    /// Load the arrivals that those of the next feedback are compared with.
+    pub fn prefetch_arrivals(&self) {
+        self.acknowledged.prefetch();
+    }
+
     /// Start a probe cluster where one is due: its packets are recorded in the ledger as its own.
     pub fn poll_probe(&mut self, now: Time, ledger: &mut Ledger) -> bool {
         if self.silence.is_silent() {
@@ -245,7 +260,7 @@ impl Gcc {
         let target_bps = self.probes.target_bps();
         if is_normal && self.estimate_bps < target_bps && self.trial.is_due(now) {
             self.aimd.on_probe(now, target_bps, false);
-            self.estimate(now);
+            self.estimate(now, self.acknowledged.bps());
         }
     }
 
@@ -335,22 +350,25 @@ impl Gcc {
 
     fn observed(&self) -> Observed {
         Observed {
-            acknowledged_bps: self.acknowledged.bps(),
+            acknowledged_bps: None,
             queueing_bps: None,
             sent_bps: self.queue.sent_bps().or(self.sent.bps),
             waited: Duration::ZERO,
             tolerated: Duration::ZERO,
-            rtt: self.rtt.unwrap_or(Duration::from_millis(200)),
+            rtt: self.round_trip(),
             is_limited: self.is_limited(),
         }
     }
 
-    fn estimate(&mut self, now: Time) {
-        let observed = self.observed();
+    fn round_trip(&self) -> Duration {
+        self.rtt.unwrap_or(FIRST_RTT)
+    }
+
+    fn estimate(&mut self, now: Time, acknowledged_bps: Option<f64>) {
         let rate_bps = self.aimd.rate_bps();
         self.estimate_bps = self
             .loss
-            .bound(now, rate_bps, observed.acknowledged_bps, observed.rtt);
+            .bound(now, rate_bps, acknowledged_bps, self.round_trip());
         self.apply_bounds();
     }
 

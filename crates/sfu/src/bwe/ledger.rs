@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use rtc::prefetch::prefetch;
 use wire::time::Time;
 
 use super::probe::ClusterId;
@@ -16,6 +17,9 @@ const KEPT: Duration = Duration::from_secs(3);
 const FIRST_LEN: usize = 1024;
 /// Most entries, 8 bytes each: 3 s of 12 Mb/s.
 const MAX_LEN: usize = 4096;
+
+/// Packets that are loaded ahead of a feedback.
+const REPORTED: u64 = 48;
 
 /// What is known about a packet.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -70,6 +74,30 @@ impl Ledger {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Load the places of the packets sent next.
+    #[inline]
+    pub fn prefetch_next(&self) {
+        if let Some(next) = self
+            .ring
+            .get((self.newest as usize + 1) & self.ring.len().wrapping_sub(1))
+        {
+            prefetch(next, 1);
+        }
+    }
+
+    /// Load the packets sent last, which the next feedback reports.
+    pub fn prefetch_sent(&self) {
+        let behind = self.newest.min(REPORTED);
+        for index in (self.newest - behind..=self.newest).step_by(8) {
+            if let Some(sent) = self
+                .ring
+                .get(index as usize & self.ring.len().wrapping_sub(1))
+            {
+                prefetch(sent, 1);
+            }
+        }
     }
 
     /// Record a packet sent at `now` with `len_bytes` on the wire, and return its number.

@@ -4,7 +4,8 @@ use rtc::prefetch::prefetch;
 
 use super::Egress;
 use super::sink::Transports;
-use crate::keys::SubscriptionKey;
+use super::subscriber::Subscriber;
+use crate::keys::{SubscriberKey, SubscriptionKey};
 
 /// Bytes of a subscription that a packet uses.
 const HOT_SUBSCRIPTION_BYTES: usize = 512;
@@ -23,6 +24,31 @@ impl Egress {
         }
     }
 
+    /// Load a subscriber whose feedback has arrived.
+    pub fn prefetch_subscriber(&self, key: SubscriberKey) {
+        if let Some(subscriber) = self.subscribers.get(key) {
+            prefetch(subscriber, size_of::<Subscriber>());
+        }
+    }
+
+    /// Load its estimator, and the part of its ledger that the feedback reports.
+    pub fn prefetch_estimator(&self, key: SubscriberKey) {
+        if let Some(subscriber) = self.subscribers.get(key) {
+            subscriber.control.ledger.prefetch_sent();
+            if let Some(estimator) = &subscriber.budget.estimator {
+                estimator.prefetch();
+            }
+        }
+    }
+
+    /// Load the arrivals that its estimator compares with.
+    pub fn prefetch_arrivals(&self, key: SubscriberKey) {
+        let subscriber = self.subscribers.get(key);
+        if let Some(estimator) = subscriber.and_then(|it| it.budget.estimator.as_ref()) {
+            estimator.prefetch_arrivals();
+        }
+    }
+
     /// Load the subscribers that are served next, their transports and SRTP keys; return how many.
     pub(super) fn prefetch_queued(&self, transports: &impl Transports) -> usize {
         let mut next = [None; SUBSCRIBERS_AHEAD];
@@ -32,6 +58,9 @@ impl Egress {
             if let Some(subscriber) = place {
                 prefetch(*subscriber, HOT_SUBSCRIBER_BYTES);
             }
+        }
+        for subscriber in next.iter().flatten() {
+            subscriber.control.ledger.prefetch_next();
         }
         // The transport of a subscriber is known once the subscriber is loaded, and so on.
         let next = next.iter().flatten();

@@ -37,6 +37,9 @@ impl Egress {
         let Some(gcc) = estimator.and_then(Bandwidth::gcc) else {
             return;
         };
+        if !gcc.may_probe(context.now) {
+            return;
+        }
         let subscriptions = &self.subscriptions;
         let mut carriers = subscriber.subscriptions.iter();
         if !carriers.any(|key| subscriptions.get(*key).is_some_and(can_probe)) {

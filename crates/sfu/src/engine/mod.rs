@@ -21,7 +21,7 @@ use wire::time::{Time, WallClock};
 use crate::config::Config;
 use crate::context::{Context, EntityId, Random, Route, Timer};
 use crate::counters::Counters;
-use crate::keys::RoomKey;
+use crate::keys::{RoomKey, TransportKey};
 use crate::message::{Event, RoomId};
 use crate::room::Room;
 use crate::slab::Slab;
@@ -61,6 +61,7 @@ pub struct Engine {
     routes: Vec<Route>,
     fired: Vec<(RoomKey, Timer)>,
     media: Vec<(TransportRef, Ssrc)>,
+    reports: Vec<(TransportRef, Ssrc)>,
 }
 
 impl Engine {
@@ -87,6 +88,7 @@ impl Engine {
             routes: Vec::new(),
             fired: Vec::new(),
             media: Vec::new(),
+            reports: Vec::new(),
         }
     }
 
@@ -95,24 +97,42 @@ impl Engine {
     /// Each comes from another peer, whose state has left the cache. It is found by following
     /// pointers: a step for all of them at a time, so that the loads overlap.
     pub fn prefetch<'a>(&mut self, datagrams: impl Iterator<Item = (PathId, &'a [u8])>) {
-        let mut media = std::mem::take(&mut self.media);
-        media.clear();
-        media.extend(datagrams.filter_map(|(path, bytes)| {
-            Some((self.directory.by_path(&path)?, media_ssrc(bytes)?))
-        }));
-        for step in [
+        self.media.clear();
+        self.reports.clear();
+        for (path, bytes) in datagrams {
+            let loaded = match demux(bytes) {
+                Kind::Rtp => &mut self.media,
+                Kind::Rtcp => &mut self.reports,
+                _ => continue,
+            };
+            if let Some((found, ssrc)) = self.directory.by_path(&path).zip(media_ssrc(bytes)) {
+                loaded.push((found, ssrc));
+            }
+        }
+        let media: [Prefetch; 4] = [
             Room::prefetch_connection,
             Room::prefetch_publisher,
             Room::prefetch_binder,
             Room::prefetch_encoding,
-        ] {
-            for (found, ssrc) in &media {
-                if let Some(room) = self.rooms.get(found.room) {
-                    step(room, found.transport, *ssrc);
-                }
+        ];
+        let reports: [Prefetch; 4] = [
+            Room::prefetch_connection,
+            Room::prefetch_subscriber,
+            Room::prefetch_estimator,
+            Room::prefetch_arrivals,
+        ];
+        for (load_media, load_report) in media.iter().zip(reports) {
+            self.prefetch_step(&self.media, *load_media);
+            self.prefetch_step(&self.reports, load_report);
+        }
+    }
+
+    fn prefetch_step(&self, datagrams: &[(TransportRef, Ssrc)], load: Prefetch) {
+        for (found, ssrc) in datagrams {
+            if let Some(room) = self.rooms.get(found.room) {
+                load(room, found.transport, *ssrc);
             }
         }
-        self.media = media;
     }
 
     /// Receive a datagram; it is decrypted in place.
@@ -340,8 +360,11 @@ impl Engine {
     }
 }
 
-/// Return the SSRC of an RTP packet.
+/// Return what stands at the place of the SSRC in an RTP packet.
 fn media_ssrc(datagram: &[u8]) -> Option<Ssrc> {
     let ssrc = datagram.get(8..)?.first_chunk()?;
-    (demux(datagram) == Kind::Rtp).then(|| Ssrc(u32::from_be_bytes(*ssrc)))
+    Some(Ssrc(u32::from_be_bytes(*ssrc)))
 }
+
+/// Loads some state that a datagram of a transport needs.
+type Prefetch = fn(&Room, TransportKey, Ssrc);

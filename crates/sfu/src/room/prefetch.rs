@@ -15,6 +15,28 @@ impl Room {
         }
     }
 
+    /// Load the SRTP state and the subscriber of incoming RTCP.
+    pub fn prefetch_subscriber(&self, key: TransportKey, _: Ssrc) {
+        if let Some(connection) = self.connections.get(key) {
+            connection.transport.prefetch_opening();
+            self.egress.prefetch_subscriber(connection.subscriber);
+        }
+    }
+
+    /// Load its estimator.
+    pub fn prefetch_estimator(&self, key: TransportKey, _: Ssrc) {
+        if let Some(connection) = self.connections.get(key) {
+            self.egress.prefetch_estimator(connection.subscriber);
+        }
+    }
+
+    /// Load what its estimator compares the arrivals with.
+    pub fn prefetch_arrivals(&self, key: TransportKey, _: Ssrc) {
+        if let Some(connection) = self.connections.get(key) {
+            self.egress.prefetch_arrivals(connection.subscriber);
+        }
+    }
+
     /// Load its SRTP state and its publisher.
     pub fn prefetch_publisher(&self, key: TransportKey, _: Ssrc) {
         if let Some(connection) = self.connections.get(key) {

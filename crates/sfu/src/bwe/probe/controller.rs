@@ -169,6 +169,13 @@ impl Controller {
         self.queued = [None; 2];
     }
 
+    /// Return whether [`Self::poll`] may start a cluster while the queue does not grow.
+    #[must_use]
+    pub fn may_start(&self, now: Time, estimate_bps: f64) -> bool {
+        let is_planned = !self.is_started || self.queued[0].is_some() || self.awaited.is_some();
+        self.active.is_none() && (is_planned || self.due(now, estimate_bps, true).is_some())
+    }
+
     /// Start a cluster where one is due; return its identifier and rate.
     pub fn poll(
         &mut self,
