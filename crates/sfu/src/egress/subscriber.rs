@@ -7,6 +7,7 @@ use rustc_hash::FxHashSet;
 use wire::time::Time;
 
 use super::control::{Budget, SendControl};
+use super::copies::Copies;
 use super::sink::Drain;
 use crate::deadline::Deadline;
 use crate::keys::{SubscriptionKey, TransportKey};
@@ -30,6 +31,8 @@ pub struct Pending {
     pub video: Vec<SubscriptionKey>,
     /// Retransmissions to send.
     pub resends: VecDeque<Resend>,
+    /// Retransmissions to send a second time.
+    pub copies: Copies,
 }
 
 /// A party that receives media of a room.
@@ -121,6 +124,9 @@ impl Subscriber {
         self.pending.video.retain(|other| *other != key);
         self.pending
             .resends
+            .retain(|resend| resend.subscription != key);
+        self.pending
+            .copies
             .retain(|resend| resend.subscription != key);
     }
 }
