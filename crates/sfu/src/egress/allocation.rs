@@ -35,7 +35,7 @@ pub(super) struct WireLoad {
 }
 
 /// The video subscriptions of a subscriber with the layers that they may get.
-type Videos = Vec<(SubscriptionKey, Layers)>;
+pub(super) type Videos = Vec<(SubscriptionKey, Layers)>;
 
 impl Allocator {
     /// Return whether the estimate limits a video.
@@ -92,12 +92,18 @@ impl Egress {
         let is_reported = allocator
             .report
             .is_due(context.now, budget.bps, &allocation.grants);
-        for ((subscription, _), grant) in videos.iter().zip(&allocation.grants) {
-            self.apply_grant(context, ingress, *subscription, grant);
+        for ((subscription, layers), grant) in videos.iter().zip(&allocation.grants) {
+            self.apply_grant(context, ingress, *subscription, layers, grant);
         }
         if is_reported {
             let sent_bps = allocation.granted_bps.saturating_add(reserved_bps);
-            self.report_quality(context, ingress, key, &allocation.grants, sent_bps);
+            self.report_quality(
+                context,
+                ingress,
+                key,
+                (&videos, &allocation.grants),
+                sent_bps,
+            );
         }
     }
 
@@ -133,10 +139,10 @@ impl Egress {
         let Some(publication) = ingress.publications.get(subscription.publication) else {
             return;
         };
-        let candidates = layers(publication);
+        let candidates = layers(publication, subscription);
         let wishes = [wish(subscription, publication, &candidates)];
         for grant in allocate(&unlimited, &wishes).grants {
-            self.apply_grant(context, ingress, key, &grant);
+            self.apply_grant(context, ingress, key, &candidates, &grant);
         }
     }
 
@@ -156,7 +162,7 @@ impl Egress {
             let Some(publication) = publication.filter(|it| !it.muted) else {
                 continue;
             };
-            let layers = layers(publication);
+            let layers = layers(publication, subscription);
             let wish = wish(subscription, publication, &layers);
             load.sent_bps = load.sent_bps.saturating_add(present_bps(&[wish]));
             load.wanted_bps = load.wanted_bps.saturating_add(wanted_bps(&wish));
@@ -169,10 +175,15 @@ impl Egress {
         context: &mut Context<'_>,
         ingress: &Ingress,
         key: SubscriptionKey,
+        layers: &Layers,
         grant: &Grant,
     ) {
         match grant.candidate {
-            Some(rank) => self.select(context, ingress, key, rank, grant.reason),
+            Some(nth) => {
+                let rank = usize::from(layers[nth].encoding);
+                self.select(context, ingress, key, rank, grant.reason);
+                self.select_layer(context, key, layers.layer(nth));
+            }
             None if grant.reason == BANDWIDTH => self.pause(ingress, key),
             // What is sent continues until an encoding is active.
             None => {}
@@ -193,7 +204,7 @@ impl Egress {
         let video = |key: &SubscriptionKey| {
             let subscription = self.subscriptions.get(*key).filter(|it| !it.audio)?;
             let publication = ingress.publications.get(subscription.publication)?;
-            (!publication.muted).then(|| (*key, layers(publication)))
+            (!publication.muted).then(|| (*key, layers(publication, subscription)))
         };
         keys.into_iter().flatten().filter_map(video).collect()
     }
