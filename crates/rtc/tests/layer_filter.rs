@@ -41,28 +41,28 @@ fn parse(line: &str) -> (u16, Recorded) {
     (fields[0].parse().unwrap(), packet)
 }
 
-/// What was sent of a picture: its layers, and at which of its packets markers stand.
+/// What was sent of a temporal unit: its layers, and at which of its packets markers stand.
 #[derive(Debug, Default, PartialEq)]
-struct Picture {
+struct Unit {
     layers: Vec<Layer>,
     packets: Vec<bool>,
     keyframe: bool,
 }
 
-/// Replay packets, with the layer that is wanted from each picture on; without descriptors where
+/// Replay packets, with the layer that is wanted from each temporal unit on; without descriptors where
 /// the receiver of the packets and their sender know none.
 fn replay(
     codec: Codec,
     text: &str,
     with_descriptors: bool,
     wanted: impl Fn(usize) -> Layer,
-) -> Vec<Picture> {
+) -> Vec<Unit> {
     let mut layers = DescribedLayers::default();
     let mut filter = LayerFilter::new(codec, wanted(0));
-    let mut pictures: BTreeMap<u32, (usize, Picture)> = BTreeMap::new();
+    let mut units: BTreeMap<u32, (usize, Unit)> = BTreeMap::new();
     for packet in recorded(text) {
-        let nth = pictures.len();
-        let nth = pictures.get(&packet.timestamp).map_or(nth, |(nth, _)| *nth);
+        let nth = units.len();
+        let nth = units.get(&packet.timestamp).map_or(nth, |(nth, _)| *nth);
         filter.set_wanted(wanted(nth));
         let mut described = describe(codec, &packet.payload, packet.marker);
         let number = with_descriptors.then(|| {
@@ -76,25 +76,23 @@ fn replay(
             number,
         };
         let verdict = filter.select(&candidate, with_descriptors.then_some(&layers));
-        let (_, picture) = pictures.entry(packet.timestamp).or_default();
-        picture.keyframe |= described.starts_keyframe();
+        let (_, unit) = units.entry(packet.timestamp).or_default();
+        unit.keyframe |= described.starts_keyframe();
         if verdict.is_sent {
             let info = described.info;
-            picture.layers.push(Layer {
+            unit.layers.push(Layer {
                 spatial: info.spatial,
                 temporal: info.temporal,
             });
-            picture.packets.push(packet.marker || verdict.ends_picture);
+            unit.packets.push(packet.marker || verdict.ends_unit);
         }
-        pictures.get_mut(&packet.timestamp).unwrap().0 = nth;
+        units.get_mut(&packet.timestamp).unwrap().0 = nth;
     }
-    pictures.into_values().map(|(_, picture)| picture).collect()
+    units.into_values().map(|(_, unit)| unit).collect()
 }
 
-fn highest(pictures: &[Picture]) -> Vec<Option<Layer>> {
-    let highest = pictures
-        .iter()
-        .map(|picture| picture.layers.iter().max().copied());
+fn highest(units: &[Unit]) -> Vec<Option<Layer>> {
+    let highest = units.iter().map(|unit| unit.layers.iter().max().copied());
     highest.collect()
 }
 
@@ -102,18 +100,12 @@ fn layer(spatial: u8, temporal: u8) -> Layer {
     Layer { spatial, temporal }
 }
 
-/// The marker stands at the last packet of each picture and at no other.
-fn markers_are_last(pictures: &[Picture]) {
-    let sent = pictures
-        .iter()
-        .filter(|picture| !picture.packets.is_empty());
-    for picture in sent {
-        let markers = picture.packets.iter().filter(|marker| **marker).count();
-        assert_eq!(
-            (markers, picture.packets.last()),
-            (1, Some(&true)),
-            "{picture:?}"
-        );
+/// The marker stands at the last packet of each temporal unit and at no other.
+fn markers_are_last(units: &[Unit]) {
+    let sent = units.iter().filter(|unit| !unit.packets.is_empty());
+    for unit in sent {
+        let markers = unit.packets.iter().filter(|marker| **marker).count();
+        assert_eq!((markers, unit.packets.last()), (1, Some(&true)), "{unit:?}");
     }
 }
 
@@ -122,12 +114,12 @@ fn every_layer_can_be_sent_alone() {
     for (codec, text) in [(Codec::Vp9, VP9), (Codec::Av1, AV1)] {
         for (spatial, temporal) in [(0, 0), (0, 2), (1, 0), (1, 1), (2, 0), (2, 2)] {
             let wanted = layer(spatial, temporal);
-            let pictures = replay(codec, text, true, |_| wanted);
-            markers_are_last(&pictures);
-            for picture in &pictures {
-                assert!(picture.layers.iter().all(|sent| wanted.covers(*sent)));
+            let units = replay(codec, text, true, |_| wanted);
+            markers_are_last(&units);
+            for unit in &units {
+                assert!(unit.layers.iter().all(|sent| wanted.covers(*sent)));
             }
-            let reached = highest(&pictures).into_iter().flatten().max();
+            let reached = highest(&units).into_iter().flatten().max();
             assert_eq!(reached.map(|it| it.spatial), Some(spatial), "{codec:?}");
         }
     }
@@ -135,16 +127,10 @@ fn every_layer_can_be_sent_alone() {
 
 #[test]
 fn k_svc_sends_the_highest_frames_alone_between_keyframes() {
-    let pictures = replay(Codec::Vp9, VP9, true, |_| ALL);
-    let last = pictures
-        .iter()
-        .rposition(|picture| picture.keyframe)
-        .unwrap();
-    for picture in &pictures[last + 1..] {
-        assert!(
-            picture.layers.iter().all(|sent| sent.spatial == 2),
-            "{picture:?}"
-        );
+    let units = replay(Codec::Vp9, VP9, true, |_| ALL);
+    let last = units.iter().rposition(|unit| unit.keyframe).unwrap();
+    for unit in &units[last + 1..] {
+        assert!(unit.layers.iter().all(|sent| sent.spatial == 2), "{unit:?}");
     }
     let svc = replay(Codec::Av1, AV1, true, |_| ALL);
     let lower = svc
@@ -157,16 +143,16 @@ fn k_svc_sends_the_highest_frames_alone_between_keyframes() {
 }
 
 #[test]
-fn full_svc_goes_down_at_the_next_picture_and_temporally_up_without_a_keyframe() {
+fn full_svc_goes_down_at_the_next_unit_and_temporally_up_without_a_keyframe() {
     let last = last_keyframe(Codec::Av1, AV1);
     let wanted = |nth: usize| match nth {
         _ if nth < last + 3 => ALL,
         _ if nth < last + 8 => layer(0, 0),
         _ => layer(0, 2),
     };
-    let pictures = replay(Codec::Av1, AV1, true, wanted);
-    markers_are_last(&pictures);
-    let highest = highest(&pictures);
+    let units = replay(Codec::Av1, AV1, true, wanted);
+    markers_are_last(&units);
+    let highest = highest(&units);
     assert!(
         highest[last + 3..last + 8]
             .iter()
@@ -176,7 +162,7 @@ fn full_svc_goes_down_at_the_next_picture_and_temporally_up_without_a_keyframe()
     let risen = highest[last + 8..]
         .iter()
         .position(|sent| *sent == Some(layer(0, 2)));
-    assert!(risen.is_some_and(|pictures| pictures <= 4), "{highest:?}");
+    assert!(risen.is_some_and(|units| units <= 4), "{highest:?}");
 }
 
 #[test]
@@ -184,8 +170,8 @@ fn spatial_layers_of_which_nothing_was_sent_wait_for_a_keyframe() {
     for (codec, text) in [(Codec::Vp9, VP9), (Codec::Av1, AV1)] {
         let last = last_keyframe(codec, text);
         let wanted = |nth: usize| if nth < last + 2 { layer(0, 2) } else { ALL };
-        let pictures = replay(codec, text, true, wanted);
-        let sent = highest(&pictures);
+        let units = replay(codec, text, true, wanted);
+        let sent = highest(&units);
         assert!(
             sent[last..].iter().flatten().all(|sent| sent.spatial == 0),
             "{codec:?}"
@@ -200,7 +186,7 @@ fn spatial_layers_of_which_nothing_was_sent_wait_for_a_keyframe() {
 #[test]
 fn k_svc_goes_spatially_down_at_a_keyframe_and_sends_fewer_frames_until_then() {
     let last = last_keyframe(Codec::Vp9, VP9);
-    // The first base layer after the keyframe, which is the fourth picture, refers to that.
+    // The first base layer after the keyframe, which is the fourth temporal unit, refers to that.
     for (change, reached) in [(4, layer(1, 2)), (6, layer(2, 0))] {
         let wanted = |nth: usize| match nth < last + change {
             true => ALL,
@@ -221,9 +207,9 @@ fn vp9_without_descriptors_is_selected_by_payload_descriptors() {
         _ if nth < last + 9 => layer(1, 0),
         _ => layer(2, 2),
     };
-    let pictures = replay(Codec::Vp9, VP9, false, wanted);
-    markers_are_last(&pictures);
-    let sent = highest(&pictures);
+    let units = replay(Codec::Vp9, VP9, false, wanted);
+    markers_are_last(&units);
+    let sent = highest(&units);
     assert!(
         sent[last + 3..last + 9]
             .iter()
@@ -240,17 +226,14 @@ fn vp9_without_descriptors_is_selected_by_payload_descriptors() {
 
 #[test]
 fn av1_without_descriptors_is_sent_as_a_whole() {
-    let pictures = replay(Codec::Av1, AV1, false, |_| layer(0, 0));
-    let packets: usize = pictures.iter().map(|picture| picture.packets.len()).sum();
+    let units = replay(Codec::Av1, AV1, false, |_| layer(0, 0));
+    let packets: usize = units.iter().map(|unit| unit.packets.len()).sum();
     assert_eq!(packets, AV1.lines().count());
 }
 
 fn last_keyframe(codec: Codec, text: &str) -> usize {
-    let pictures = replay(codec, text, true, |_| ALL);
-    let last = pictures
-        .iter()
-        .rposition(|picture| picture.keyframe)
-        .unwrap();
-    assert!(pictures.len() > last + 12, "{} pictures", pictures.len());
+    let units = replay(codec, text, true, |_| ALL);
+    let last = units.iter().rposition(|unit| unit.keyframe).unwrap();
+    assert!(units.len() > last + 12, "{} units", units.len());
     last
 }

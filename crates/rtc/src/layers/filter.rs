@@ -5,7 +5,7 @@
 //! indication whose references were all sent. Else the change waits, for a keyframe at the latest.
 //!
 //! By payload descriptors: spatial layers up at keyframes; temporal layers up where the descriptor
-//! says that it is possible; both down at the next picture.
+//! says that it is possible; both down at the next temporal unit.
 
 use wire::dependency::{ActiveTargets, Indication};
 
@@ -18,15 +18,15 @@ use crate::codec::{Codec, Described};
 pub struct Verdict {
     /// Whether its frame is sent.
     pub is_sent: bool,
-    /// Whether it is the last packet of its picture that is sent.
-    pub ends_picture: bool,
+    /// Whether it is the last packet of its temporal unit that is sent.
+    pub ends_unit: bool,
 }
 
 impl Verdict {
     /// Where nothing is selected: all is sent as it came.
     pub const ALL: Self = Self {
         is_sent: true,
-        ends_picture: false,
+        ends_unit: false,
     };
 }
 
@@ -48,9 +48,9 @@ pub struct LayerFilter {
     wanted: Layer,
     /// The layer that is sent.
     current: Layer,
-    /// RTP timestamp of the newest picture.
-    picture: Option<u32>,
-    /// Whether the next picture may have the wanted temporal layer (VP9).
+    /// RTP timestamp of the newest temporal unit.
+    unit: Option<u32>,
+    /// Whether the next temporal unit may have the wanted temporal layer (VP9).
     may_rise: bool,
     sent: SentFrames,
 }
@@ -76,7 +76,7 @@ impl LayerFilter {
             codec,
             wanted,
             current: Layer::ALL,
-            picture: None,
+            unit: None,
             may_rise: false,
             sent: SentFrames::default(),
         }
@@ -137,15 +137,15 @@ impl LayerFilter {
         let info = &packet.described.info;
         Verdict {
             is_sent,
-            ends_picture: info.end && frame.spatial == self.current.spatial,
+            ends_unit: info.end && frame.spatial == self.current.spatial,
         }
     }
 
     /// Decide about a new frame.
     fn add(&mut self, timestamp: u32, layers: &DescribedLayers, frame: &KnownFrame) -> bool {
         self.sent.advance(frame.number);
-        let starts_picture = self.picture != Some(timestamp);
-        self.picture = Some(timestamp);
+        let starts_unit = self.unit != Some(timestamp);
+        self.unit = Some(timestamp);
         let targets = layers.targets();
         if self.sent.generation != frame.generation {
             self.sent.generation = frame.generation;
@@ -153,17 +153,17 @@ impl LayerFilter {
             self.sent.target = self.sent.target.and_then(|_| targets.best(self.current));
         }
         if frame.generation == layers.generation() {
-            self.change_target(targets, frame, starts_picture);
+            self.change_target(targets, frame, starts_unit);
             self.update_active(targets, frame);
         }
         self.sent.decide(frame)
     }
 
-    fn change_target(&mut self, targets: &DecodeTargets, frame: &KnownFrame, starts_picture: bool) {
+    fn change_target(&mut self, targets: &DecodeTargets, frame: &KnownFrame, starts_unit: bool) {
         let Some(wanted) = targets.best(self.wanted) else {
             return;
         };
-        let allows = |target: u8| self.allows(targets, frame, target, starts_picture);
+        let allows = |target: u8| self.allows(targets, frame, target, starts_unit);
         let held = self.sent.target;
         let fallback = held.and_then(|held| targets.best(self.meanwhile(targets, held, wanted)));
         let mut choices = [Some(wanted), fallback].into_iter().flatten();
@@ -197,7 +197,7 @@ impl LayerFilter {
         targets: &DecodeTargets,
         frame: &KnownFrame,
         target: u8,
-        starts_picture: bool,
+        starts_unit: bool,
     ) -> bool {
         if frame.is_key {
             return true;
@@ -208,7 +208,7 @@ impl LayerFilter {
         let chain = targets.chain(target).map(|chain| frame.chains[chain]);
         let is_intact = chain.is_none_or(|difference| self.sent.has_sent(difference.into()));
         let is_below = targets.layer(held).covers(targets.layer(target));
-        if is_below && chain.is_some() && starts_picture && is_intact {
+        if is_below && chain.is_some() && starts_unit && is_intact {
             return true;
         }
         let is_switch = frame.indications.of(target.into()) == Indication::Switch;
@@ -240,14 +240,14 @@ impl LayerFilter {
         } else if packet.described.starts_keyframe() {
             self.current = self.wanted;
             self.may_rise = false;
-        } else if self.picture != Some(packet.timestamp) {
+        } else if self.unit != Some(packet.timestamp) {
             self.current.spatial = self.current.spatial.min(self.wanted.spatial);
             self.current.temporal = match std::mem::take(&mut self.may_rise) {
                 true => self.wanted.temporal,
                 false => self.current.temporal.min(self.wanted.temporal),
             };
         }
-        self.picture = Some(packet.timestamp);
+        self.unit = Some(packet.timestamp);
         if info.switch_point {
             match self.codec {
                 Codec::Vp8 if self.wanted.temporal >= info.temporal => {
@@ -260,7 +260,7 @@ impl LayerFilter {
         self.sent.waits = self.can_select_plain() && self.current.spatial < self.wanted.spatial;
         Verdict {
             is_sent: self.current.covers(layer),
-            ends_picture: info.end && info.spatial == self.current.spatial,
+            ends_unit: info.end && info.spatial == self.current.spatial,
         }
     }
 
@@ -281,7 +281,7 @@ impl SentFrames {
         match 1u128.checked_shl(age) {
             Some(bit) => Some((self.seen & bit != 0).then_some(self.sent & bit != 0)),
             None if frame.is_key => {
-                // The publisher has begun to count anew.
+                // The publisher has begun to count again.
                 self.newest = None;
                 None
             }

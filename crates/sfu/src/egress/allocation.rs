@@ -3,7 +3,7 @@
 
 use super::Egress;
 use super::quality::QualityReport;
-use super::wishes::{Layers, layers, wish};
+use super::wishes::{Layers, Videos, layers, wish};
 use crate::allocate::hysteresis::{Hysteresis, Rise, Signals};
 use crate::allocate::{Grant, Limits, NextStep, Wish, allocate, present_bps, wanted_bps};
 use crate::bwe::control::Bandwidth;
@@ -33,9 +33,6 @@ pub(super) struct WireLoad {
     /// All that its requests admit.
     pub wanted_bps: u64,
 }
-
-/// The video subscriptions of a subscriber with the layers that they may get.
-pub(super) type Videos = Vec<(SubscriptionKey, Layers)>;
 
 impl Allocator {
     /// Return whether the estimate limits a video.
@@ -182,7 +179,7 @@ impl Egress {
             Some(nth) => {
                 let rank = usize::from(layers[nth].encoding);
                 self.select(context, ingress, key, rank, grant.reason);
-                self.select_layer(context, key, layers.layer(nth));
+                self.select_layer(context, key, layers.layer(nth), grant.reason);
             }
             None if grant.reason == BANDWIDTH => self.pause(ingress, key),
             // What is sent continues until an encoding is active.

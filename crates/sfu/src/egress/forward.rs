@@ -10,7 +10,7 @@ use rtc::srtp::SealStream;
 use wire::time::Time;
 
 use super::control::SendControl;
-use super::layers::{describe, descriptor, fill_gap, leave_out, marker, select};
+use super::layers::{describe, descriptor, leave_out, marker, select};
 use super::repair::Repair;
 use super::sink::{NotSent, Output};
 use super::subscription::{Inserted, Subscription, SubscriptionCounters};
@@ -125,7 +125,7 @@ pub fn forward(
         let packet = Outgoing {
             index: placed.index,
             timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
-            marker: slot.marker || layer.ends_picture,
+            marker: slot.marker || layer.ends_unit,
             carried: slot.carried,
             described: slot.described,
             descriptor: match slot.descriptor_len() {
@@ -315,6 +315,41 @@ fn place(subscription: &mut Subscription, slot: &Slot, is_too_long: bool) -> Opt
         }
         Forward::Late(placed) => Some(placed),
         Forward::Drop(_) => None,
+    }
+}
+
+/// Send padding in place of a packet that is not sent and came late: its receiver misses none.
+fn fill_gap(
+    subscription: &mut Subscription,
+    slot: &Slot,
+    placed: Placed,
+    control: &mut SendControl,
+    output: &mut impl Output,
+    round: &mut Round<'_>,
+) {
+    let packet = Outgoing {
+        index: placed.index,
+        timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
+        marker: false,
+        carried: ForwardedExtensions::default(),
+        described: Described::default(),
+        descriptor: OutgoingDescriptor::default(),
+        original: None,
+        payload: &[],
+        padding: 1,
+        shift: Shift::default(),
+    };
+    let stream = &mut subscription.stream;
+    let sent = send(
+        &stream.template,
+        &mut stream.seal,
+        &packet,
+        control,
+        output,
+        round,
+    );
+    if let Some(sent) = sent {
+        control.sent(sent);
     }
 }
 

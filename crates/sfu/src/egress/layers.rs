@@ -6,13 +6,10 @@ use std::time::Duration;
 use rtc::codec::Codec;
 use rtc::layers::Layer;
 use rtc::layers::filter::{Candidate, LayerFilter, Verdict};
-use rtc::outbound::history::{ForwardedExtensions, History, Slot};
+use rtc::outbound::history::{History, Slot};
 use rtc::outbound::sequence::{Forward, Placed, Shift, Skip};
 use wire::dependency::{Patch, frame_number};
 
-use super::control::SendControl;
-use super::forward::{Outgoing, Round, send};
-use super::sink::Output;
 use super::subscription::Subscription;
 use super::template::OutgoingDescriptor;
 use super::{Demand, Egress};
@@ -20,8 +17,9 @@ use crate::context::{Context, Timer};
 use crate::ingress::encoding::Encoding;
 use crate::keys::{EncodingKey, SubscriptionKey};
 
-/// A keyframe is requested where the structure has allowed no change of layer for this long.
-const KEYFRAME_AFTER: Duration = Duration::from_millis(250);
+/// A keyframe is requested where the structure has allowed no change of layer for this long: a frame
+/// interval at 10 frames/s, after which a lower layer can be sent if it can at all.
+const KEYFRAME_AFTER: Duration = Duration::from_millis(100);
 /// It is requested again after this.
 const KEYFRAME_AGAIN: Duration = Duration::from_secs(1);
 
@@ -68,9 +66,13 @@ impl Egress {
         context: &mut Context<'_>,
         key: SubscriptionKey,
         layer: Layer,
+        reason: &'static str,
     ) {
-        let subscription = self.subscriptions.get_mut(key);
-        if subscription.is_some_and(|subscription| subscription.set_layer(layer)) {
+        let Some(subscription) = self.subscriptions.get_mut(key) else {
+            return;
+        };
+        if subscription.set_layer(layer) {
+            subscription.selection.last_reason = reason;
             context.set_timer(context.now + KEYFRAME_AFTER, Timer::LayerDeadline(key));
         }
     }
@@ -134,41 +136,6 @@ pub(super) fn leave_out(subscription: &mut Subscription, slot: &Slot) -> Option<
             Forward::Late(placed) => Some(placed),
             Forward::New(_) | Forward::Drop(_) => None,
         },
-    }
-}
-
-/// Send padding in place of a packet that is not sent and came late: its receiver misses none.
-pub(super) fn fill_gap(
-    subscription: &mut Subscription,
-    slot: &Slot,
-    placed: Placed,
-    control: &mut SendControl,
-    output: &mut impl Output,
-    round: &mut Round<'_>,
-) {
-    let packet = Outgoing {
-        index: placed.index,
-        timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
-        marker: false,
-        carried: ForwardedExtensions::default(),
-        described: rtc::codec::Described::default(),
-        descriptor: OutgoingDescriptor::default(),
-        original: None,
-        payload: &[],
-        padding: 1,
-        shift: Shift::default(),
-    };
-    let stream = &mut subscription.stream;
-    let sent = send(
-        &stream.template,
-        &mut stream.seal,
-        &packet,
-        control,
-        output,
-        round,
-    );
-    if let Some(sent) = sent {
-        control.sent(sent);
     }
 }
 

@@ -6,8 +6,7 @@ use wire::id::Rid;
 use wire::time::Time;
 
 use super::Egress;
-use super::allocation::Videos;
-use super::wishes::Layers;
+use super::wishes::{Layers, Videos};
 use crate::allocate::Grant;
 use crate::context::Context;
 use crate::ingress::Ingress;

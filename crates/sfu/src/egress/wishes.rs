@@ -9,7 +9,7 @@ use super::subscription::Subscription;
 use crate::allocate::{Ask, Candidate, FrameSize, Held, Rank, Wish};
 use crate::ingress::encoding::Encoding;
 use crate::ingress::publication::Publication;
-use crate::keys::MAX_ENCODINGS;
+use crate::keys::{MAX_ENCODINGS, SubscriptionKey};
 use crate::message::Target;
 
 /// Bitrate of an encoding of known frame size until it is measured, bit/s for each pixel.
@@ -23,6 +23,9 @@ pub struct Layers {
     list: [Candidate; MAX_CANDIDATES],
     len: usize,
 }
+
+/// The video subscriptions of a subscriber with the layers that they may get.
+pub type Videos = Vec<(SubscriptionKey, Layers)>;
 
 /// Three spatial and three temporal layers of each encoding, and more of some.
 const MAX_CANDIDATES: usize = 40;
