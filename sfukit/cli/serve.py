@@ -52,6 +52,7 @@ def serve(
     nack_ttl: options.NackTtl = None,
     max_publish_bitrate: options.MaxPublishBitrate = None,
     max_subscription_bitrate: options.MaxSubscriptionBitrate = None,
+    last_n: options.LastN = None,
     auto_subscribe: options.AutoSubscribe = None,
     max_rooms: options.MaxRooms = None,
     max_participants: options.MaxParticipants = None,
@@ -86,6 +87,7 @@ def serve(
         "max_subscription_bitrate_bps": _rate(
             max_subscription_bitrate, "--max-subscription-bitrate"
         ),
+        "last_n": last_n,
         "auto_subscribe": auto_subscribe,
         "limits": _given(
             max_rooms=max_rooms,

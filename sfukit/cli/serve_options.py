@@ -179,6 +179,16 @@ MaxSubscriptionBitrate = Annotated[
         metavar="RATE",
     ),
 ]
+LastN = Annotated[
+    int | None,
+    option(
+        panel=_MEDIA,
+        help="video of the last N speakers only, and pinned videos and screens; default: of all",
+        metavar="N",
+        min=0,
+        max=1000,
+    ),
+]
 AutoSubscribe = Annotated[
     int | None,
     option(

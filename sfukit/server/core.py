@@ -178,7 +178,7 @@ class Core:
             if owner := self.transports.get(event.transport):
                 owner.on_transport_state(event)
         elif isinstance(event, QualityChanged):
-            on_quality(event, self.subscriptions)
+            on_quality(event, self.subscriptions, self._count_paused)
         elif isinstance(event, ActiveSpeakersChanged):
             self.metrics.speaker_changes.inc()
             self.rooms.on_active_speakers(event)
@@ -201,6 +201,9 @@ class Core:
             self.rooms.on_room_closed(event)
         elif isinstance(event, WorkerEnded):
             self._worker_ended(event)
+
+    def _count_paused(self, reason: str) -> None:
+        self.metrics.videos_paused.labels(reason).inc()
 
     def _worker_ended(self, event: WorkerEnded) -> None:
         log.error("worker_ended", worker=event.worker, reason=event.reason)

@@ -80,6 +80,7 @@ def _participant(member: Member) -> dict[str, Any]:
         "protocol": member.protocol,
         "transports": member.states,
         "quality": described(member.quality),
+        "last_n": member.last_n,
         "publications": [_publication(entry) for entry in member.publications.values()],
         "subscriptions": [_subscription(entry) for entry in member.subscriptions],
     }

@@ -24,6 +24,10 @@ class Member(Protocol):
     quality: QualityNotification | None
 
     @property
+    def last_n(self) -> int | None:
+        """The bound that the participant has set for last-N."""
+
+    @property
     def publications(self) -> Mapping[int, Publication]:
         """The publications of the participant by id."""
 

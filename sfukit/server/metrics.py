@@ -71,6 +71,11 @@ class Metrics:
         self.layer_switches = self._counter(
             "sfukit_layer_switches_total", "Encoding switches of subscriptions, by reason", "reason"
         )
+        self.videos_paused = self._counter(
+            "sfukit_videos_paused_total",
+            "Videos of subscribers that were paused, by reason",
+            "reason",
+        )
         self.speaker_changes = self._counter(
             "sfukit_active_speaker_changes_total",
             "Changes of the list of active speakers of a room",

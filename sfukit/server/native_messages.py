@@ -26,6 +26,7 @@ class ServerConfig(msgspec.Struct):
     bwe: Bwe = "gcc"
     max_publish_bitrate_bps: int | None = None
     max_subscription_bitrate_bps: int | None = None
+    last_n: int | None = None
     srtp: SrtpChoice = "auto"
     recv_buffer_bytes: int = 8 * 1024 * 1024
     send_buffer_bytes: int = 8 * 1024 * 1024
@@ -204,6 +205,13 @@ class SetTarget(Command, tag="set_target"):
     subscription: int
     target: Target
     preference: Preference = Preference()
+
+
+class SetLastN(Command, tag="set_last_n"):
+    """Bound the participants whose video a transport gets; None: the server's bound alone."""
+
+    transport: int
+    last_n: int | None = None
 
 
 class Unsubscribe(Command, tag="unsubscribe"):

@@ -106,6 +106,11 @@ class Participant:
         return self.publish_connection.publications
 
     @property
+    def last_n(self) -> int | None:
+        """The bound that the participant has set for last-N."""
+        return self.subscribe_connection.last_n if self.subscribe_connection else None
+
+    @property
     def subscriptions(self) -> Iterable[Subscription]:
         """The subscriptions."""
         return (

@@ -1,6 +1,6 @@
 """What a transport sends within the estimate of its bandwidth: notification and debug output."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -10,10 +10,15 @@ from sfukit.server.publication import Subscription
 from sfukit.signaling.room_messages import QualityNotification, VideoQuality
 
 
-def on_quality(event: QualityChanged, subscriptions: Mapping[int, Subscription]) -> None:
+def on_quality(
+    event: QualityChanged,
+    subscriptions: Mapping[int, Subscription],
+    paused: Callable[[str], object],
+) -> None:
     """Mark the subscriptions of an event as paused or not, and notify their owner.
 
-    All are those of one transport, which has one owner; removed ones are left out.
+    All are those of one transport, which has one owner; removed ones are left out. ``paused`` is
+    called with the reason of each that is paused now and was not for this reason before.
     """
     video, owner = [], None
     for entry in event.video:
@@ -21,9 +26,11 @@ def on_quality(event: QualityChanged, subscriptions: Mapping[int, Subscription])
         if subscription is None:
             continue
         owner = subscription.owner
-        subscription.paused = entry.paused
         if entry.paused:
             subscription.rid = None
+            if not (subscription.paused and subscription.last_reason == entry.reason):
+                paused(entry.reason)
+        subscription.paused = entry.paused
         subscription.last_reason = entry.reason
         number = subscription.publication.number
         video.append(

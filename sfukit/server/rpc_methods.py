@@ -31,6 +31,7 @@ from sfukit.signaling.room_messages import (
     IceServerInfo,
     JoinParams,
     JoinResult,
+    LastNParams,
     LayersParams,
     MessageNotification,
     MessageParams,
@@ -199,6 +200,13 @@ class Methods:
         connection.select_layer(params.publication, params.layer, preference)
         return {}
 
+    async def last_n(self, raw: msgspec.Raw) -> dict[str, Any]:
+        """Bound the participants whose video is received: those that spoke last."""
+        params = _last_n.decode(raw)
+        self.core.require_engine()
+        self._subscribe_connection().set_last_n(params.last_n)
+        return {}
+
     async def mute(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Mute or unmute a publication."""
         params = _mute.decode(raw)
@@ -270,6 +278,7 @@ class Methods:
             subscribe_connection = participant.open_subscribe_connection(
                 automatic=not params.config.no_auto_subscribe
             )
+            subscribe_connection.set_last_n(params.config.last_n)
         if offer is not None:
             change = await participant.publish(offer, None, params.sources, self._rules())
         if subscribe_connection is not None:
@@ -343,6 +352,7 @@ _trickle = msgspec.json.Decoder(TrickleParams)
 _subscribe = msgspec.json.Decoder(SubscribeParams)
 _unsubscribe = msgspec.json.Decoder(UnsubscribeParams)
 _layers = msgspec.json.Decoder(LayersParams)
+_last_n = msgspec.json.Decoder(LastNParams)
 _mute = msgspec.json.Decoder(MuteParams)
 _message = msgspec.json.Decoder(MessageParams)
 _remove = msgspec.json.Decoder(RemoveParams)
@@ -355,6 +365,7 @@ _METHODS: dict[str, Method] = {
     "subscribe": Methods.subscribe,
     "unsubscribe": Methods.unsubscribe,
     "layers": Methods.layers,
+    "last-n": Methods.last_n,
     "mute": Methods.mute,
     "message": Methods.message,
     "remove": Methods.remove,

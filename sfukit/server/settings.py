@@ -8,6 +8,7 @@ import msgspec
 
 from sfukit.errors import UsageError
 from sfukit.server.native_messages import Bwe, ServerConfig, SrtpChoice
+from sfukit.signaling.room_messages import LastN
 
 DEFAULT_HTTP_PORT = 7080
 DEFAULT_UDP_PORT = 7081
@@ -108,6 +109,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nack_ttl_ms: int | None = None
     max_publish_bitrate_bps: int | None = None
     max_subscription_bitrate_bps: int | None = None
+    last_n: LastN | None = None
     auto_subscribe: int = 25
     ice_servers: tuple[IceServer, ...] = ()
     limits: Limits = Limits()
@@ -132,6 +134,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             bwe=self.bwe,
             max_publish_bitrate_bps=self.max_publish_bitrate_bps,
             max_subscription_bitrate_bps=self.max_subscription_bitrate_bps,
+            last_n=self.last_n,
             srtp=self.srtp,
         )
 

@@ -14,6 +14,7 @@ from sfukit.server.native_messages import (
     LayerSwitched,
     OpenTransport,
     Preference,
+    SetLastN,
     SetRemote,
     SetTarget,
     Subscribe,
@@ -78,6 +79,7 @@ class SubscribeConnection:
         self._unsubscribed: set[int] = set()  # publications unsubscribed by the client
         self._waiting: dict[int, Publication] = {}
         self.subscriptions: dict[int, Subscription] = {}
+        self.last_n: int | None = None
         self.transport = core.ids.transport()
         core.transports[self.transport] = owner
         opening = OpenTransport(
@@ -141,6 +143,13 @@ class SubscribeConnection:
                 f"the participant has no subscription to publication {publication}",
             )
         self._request(subscription, subscription.publication.target(layer), preference)
+
+    def set_last_n(self, last_n: int | None) -> None:
+        """Bound the participants whose video is sent; None: the server's bound alone."""
+        if last_n != self.last_n:
+            self.last_n = last_n
+            command = SetLastN(transport=self.transport, last_n=last_n)
+            self._core.engine.send(self._worker, [command])
 
     def start(self) -> None:
         """Send the first offer, after the response to the join."""

@@ -11,6 +11,7 @@ FrameRate = Annotated[int, msgspec.Meta(ge=1, le=240)]
 Priority = Annotated[int, msgspec.Meta(ge=0, le=100)]
 SpatialLayer = Annotated[int, msgspec.Meta(ge=0, le=3)]
 TemporalLayer = Annotated[int, msgspec.Meta(ge=0, le=7)]
+LastN = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
 MAX_MESSAGE_BYTES = 16 * 1024
 MAX_PUBLICATIONS_NAMED = 200
 
@@ -36,6 +37,7 @@ class JoinConfig(msgspec.Struct):
     no_subscribe: bool = False
     no_auto_subscribe: bool = False
     dynacast: bool = False
+    last_n: LastN | None = None
 
 
 class JoinParams(msgspec.Struct):
@@ -116,6 +118,12 @@ class LayersParams(msgspec.Struct):
         if (self.width is None) != (self.height is None):
             missing = "height" if self.height is None else "width"
             raise ValueError(f"width and height belong together: {missing} is missing")
+
+
+class LastNParams(msgspec.Struct):
+    """Receive the video of the last ``last_n`` speakers only; None: as the server has it."""
+
+    last_n: LastN | None
 
 
 class MuteParams(msgspec.Struct):

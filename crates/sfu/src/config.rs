@@ -42,6 +42,8 @@ pub struct Config {
     pub max_subscription_bitrate_bps: Option<u64>,
     /// Bitrate signaled to publishers, bit/s; packets above one and a half times of it are dropped.
     pub max_publish_bitrate_bps: Option<u64>,
+    /// Last-N: a subscriber gets the video of so many participants at most; absent: of all.
+    pub last_n: Option<u16>,
     /// Which SRTP profiles may be negotiated.
     pub srtp: SrtpChoice,
 }
@@ -57,6 +59,7 @@ impl Default for Config {
             bwe: Bwe::Gcc,
             max_subscription_bitrate_bps: None,
             max_publish_bitrate_bps: None,
+            last_n: None,
             srtp: SrtpChoice::Auto,
         }
     }

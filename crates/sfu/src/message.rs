@@ -180,6 +180,10 @@ pub enum Request {
         #[serde(default)]
         preference: Preference,
     },
+    SetLastN {
+        transport: TransportId,
+        last_n: Option<u16>,
+    },
     ReplaceSource {
         subscription: SubscriptionId,
         publication: PublicationId,

@@ -8,6 +8,8 @@ pub const BEST: &str = "best";
 pub const SIZE: &str = "size";
 /// A higher one, or any, would exceed the estimated bandwidth.
 pub const BANDWIDTH: &str = "bandwidth";
+/// Other participants have spoken later (last-N).
+pub const LAST_N: &str = "last_n";
 /// The requested encoding is inactive.
 pub const ENCODING_INACTIVE: &str = "encoding_inactive";
 /// The encoding has no subscribers, so dynacast made it inactive.

@@ -179,3 +179,204 @@ fn the_speaker_gets_the_larger_encoding_of_a_narrow_link() {
     assert_eq!(large(&mut meeting, 0), ["h", "q"]);
     assert_eq!(large(&mut meeting, 1), ["q", "h"]);
 }
+
+/// A viewer of all cameras of a meeting.
+struct Viewer {
+    client: usize,
+    subs: Vec<Sub>,
+}
+
+impl Viewer {
+    fn of(meeting: &mut Meeting, person: usize) -> Self {
+        let client = meeting.clients[person];
+        let others = (0..meeting.cameras.len()).filter(|other| *other != person);
+        let others: Vec<usize> = others.map(|other| meeting.cameras[other]).collect();
+        let subs = others.into_iter();
+        let subs = subs
+            .map(|camera| meeting.world.subscribe(client, camera))
+            .collect();
+        Self { client, subs }
+    }
+
+    /// Return which of the videos are sent, and check the reasons of the others.
+    fn sent(&self, meeting: &mut Meeting) -> Vec<usize> {
+        let room = meeting.room;
+        let stats = meeting.world.command(Request::RoomStats { room });
+        let listed = stats["subscriptions"].as_array().expect("a list");
+        let of = |sub: &Sub| listed.iter().find(|it| it["subscription"] == sub.id);
+        let state = |sub: &Sub| of(sub).expect("subscribed");
+        for sub in &self.subs {
+            let (paused, reason) = (&state(sub)["paused"], &state(sub)["last_reason"]);
+            assert_eq!(*paused == true, reason == "last_n", "{stats:#}");
+        }
+        let sends = |nth: &usize| state(&self.subs[*nth])["sending"] == true;
+        (0..self.subs.len()).filter(sends).collect()
+    }
+}
+
+fn with_last_n(last_n: u16) -> Config {
+    Config {
+        last_n: Some(last_n),
+        ..Config::default()
+    }
+}
+
+#[test]
+fn last_n_sends_those_who_spoke_last_from_a_new_keyframe_on() {
+    let mut meeting = Meeting::of(5, with_last_n(2));
+    let viewer = Viewer::of(&mut meeting, 4);
+    meeting.world.run_for(ms(2_000));
+    // Before a participant has spoken: those who published first.
+    assert_eq!(viewer.sent(&mut meeting), [0, 1]);
+    for (speaker, sent) in [(2, [0, 2]), (3, [2, 3]), (2, [2, 3]), (0, [0, 2])] {
+        let before = meeting.world.now;
+        meeting.say(speaker, 0x80 | 20);
+        meeting.world.run_for(ms(1_500));
+        assert_eq!(viewer.sent(&mut meeting), sent);
+        let client = &meeting.world.clients[viewer.client];
+        let first = client.stream(viewer.subs[speaker].ssrc);
+        let first = first.map(|it| it.at).find(|at| *at > before).expect("sent");
+        // 200 ms until the speech counts, 100 ms of phase, a keyframe, and the way of the packet.
+        assert!(first.since(before) < ms(450), "{:?}", first.since(before));
+        meeting.say(speaker, SILENCE);
+        meeting.world.run_for(ms(1_500));
+    }
+    let last = meeting.world.events.iter().rev();
+    let mut reported = last.filter_map(|event| match event {
+        Event::Quality { video, .. } => Some(video),
+        _ => None,
+    });
+    let reported = reported.next().expect("a report").iter();
+    let paused = reported.filter(|it| (it.paused, it.reason) == (true, "last_n"));
+    assert_eq!(paused.count(), 2);
+}
+
+#[test]
+fn last_n_of_a_client_bounds_and_spares_pinned_videos_and_screens() {
+    let mut meeting = Meeting::of(4, with_last_n(3));
+    let screen = {
+        let client = meeting.clients[0];
+        meeting
+            .world
+            .publish_with(client, Codec::Vp8, &[], |camera| camera.screen = true)
+    };
+    meeting.cameras.insert(3, screen);
+    let viewer = Viewer {
+        client: meeting.clients[3],
+        subs: (0..4)
+            .map(|nth| {
+                meeting
+                    .world
+                    .subscribe(meeting.clients[3], meeting.cameras[nth])
+            })
+            .collect(),
+    };
+    let transport = meeting.world.clients[viewer.client].transport_id;
+    let limit = |meeting: &mut Meeting, last_n| {
+        meeting
+            .world
+            .command(Request::SetLastN { transport, last_n });
+        meeting.world.run_for(ms(700));
+        viewer.sent(meeting)
+    };
+    assert_eq!(limit(&mut meeting, None), [0, 1, 2, 3]);
+    assert_eq!(limit(&mut meeting, Some(1)), [0, 3]);
+    meeting.world.command(Request::SetTarget {
+        subscription: viewer.subs[2].id,
+        target: Target::Auto,
+        preference: Preference {
+            pinned: true,
+            ..Preference::default()
+        },
+    });
+    assert_eq!(limit(&mut meeting, Some(1)), [0, 2, 3]);
+    assert_eq!(limit(&mut meeting, Some(0)), [2, 3]);
+    // The bound of the server holds whatever a client asks for.
+    assert_eq!(limit(&mut meeting, Some(9)), [0, 1, 2, 3]);
+    // The place of a participant that leaves goes to the next.
+    assert_eq!(limit(&mut meeting, Some(1)), [0, 2, 3]);
+    let gone = meeting.world.cameras[meeting.cameras[0]].publication;
+    meeting.world.command(Request::SetMuted {
+        publication: gone,
+        muted: true,
+    });
+    meeting.world.run_for(ms(700));
+    assert_eq!(viewer.sent(&mut meeting), [1, 2, 3]);
+    meeting.world.command(Request::SetMuted {
+        publication: gone,
+        muted: false,
+    });
+    meeting.world.run_for(ms(700));
+    assert_eq!(viewer.sent(&mut meeting), [0, 2, 3]);
+}
+
+/// Return how long after the report of a speaker its larger encoding is sent.
+fn time_until_large(meeting: &mut Meeting, person: usize, sub: Sub) -> std::time::Duration {
+    meeting.say(1 - person, SILENCE);
+    meeting.say(person, 0x80 | 20);
+    let microphone = meeting.microphone(person);
+    let (events, world) = (meeting.world.events.len(), &mut meeting.world);
+    let is_reported = |event: &Event| match event {
+        Event::ActiveSpeakers { speakers, .. } => speakers
+            .first()
+            .is_some_and(|it| it.publication == microphone),
+        _ => false,
+    };
+    assert!(world.run_until(ms(3_000), |world| {
+        world.events[events..].iter().any(is_reported)
+    }));
+    let reported = world.now;
+    let is_large = |event: &Event| match event {
+        Event::LayerSwitch {
+            subscription, to, ..
+        } => *subscription == sub.id && to.as_deref() == Some("h"),
+        _ => false,
+    };
+    assert!(world.run_until(ms(3_000), |world| {
+        world.events[events..].iter().any(is_large)
+    }));
+    world.now.since(reported)
+}
+
+#[test]
+fn the_large_video_follows_the_speaker_within_half_a_second_or_one_where_it_was_inactive() {
+    for (dynacast, limit) in [(false, ms(500)), (true, ms(1_000))] {
+        let mut meeting = Meeting::of(
+            3,
+            Config {
+                bwe: Bwe::LossRtt,
+                max_subscription_bitrate_bps: Some(1_500_000),
+                ..Config::default()
+            },
+        );
+        for person in 0..2 {
+            let client = meeting.clients[person];
+            let publish = |camera: &mut common::camera::Camera| camera.dynacast = dynacast;
+            let world = &mut meeting.world;
+            let camera = world.publish_with(client, Codec::Vp8, &["q", "h"], publish);
+            meeting.cameras[person] = camera;
+        }
+        let viewer = meeting.clients[2];
+        let subs: Vec<Sub> = (0..2)
+            .map(|person| meeting.world.subscribe(viewer, meeting.cameras[person]))
+            .collect();
+        meeting.say(0, 0x80 | 20);
+        meeting.world.run_for(ms(8_000));
+        for person in [1, 0, 1, 0] {
+            let waited = time_until_large(&mut meeting, person, subs[person]);
+            assert!(waited <= limit, "{waited:?} with dynacast {dynacast}");
+            // The encoding that the other one has lost becomes inactive with dynacast.
+            meeting.world.run_for(ms(7_000));
+        }
+        let inactive = meeting.world.events.iter().filter(|event| {
+            matches!(
+                event,
+                Event::EncodingState {
+                    reason: "unwatched",
+                    ..
+                }
+            )
+        });
+        assert_eq!(inactive.count() > 2, dynacast);
+    }
+}

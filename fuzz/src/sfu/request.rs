@@ -47,7 +47,11 @@ pub fn any_request(input: &mut Input<'_>) -> Request {
             publication: any_name(input),
             muted: input.flag(),
         },
-        11 | 12 => any_restart(input),
+        11 => any_restart(input),
+        12 => Request::SetLastN {
+            transport: any_name(input),
+            last_n: input.flag().then(|| u16::from(input.u8() % 3)),
+        },
         13 => any_transport(input),
         14 => Request::SetRemote {
             transport: any_name(input),

@@ -217,6 +217,7 @@ fn any_config(choice: u8) -> Config {
         bwe: if has(3) { Bwe::LossRtt } else { Bwe::None },
         max_subscription_bitrate_bps: has(4).then_some(300_000),
         max_publish_bitrate_bps: has(5).then_some(1_000_000),
+        last_n: has(7).then_some(1),
         srtp: SrtpChoice::Auto,
     }
 }

@@ -5,6 +5,7 @@ const LAYER_SWITCHES = {
   best: "highest active encoding",
   size: "fits the size of the tile",
   bandwidth: "limited by the estimated bandwidth",
+  last_n: "others have spoken later",
   encoding_inactive: "the preferred encoding is inactive",
   no_encoding: "no encoding is active",
   keyframe_timeout: "keyframe received after the timeout",
@@ -84,6 +85,9 @@ export function qualityText(quality) {
   return `bandwidth about ${formatBitrate(quality.estimate_bps)}${paused ? `, ${paused} paused` : ""}`;
 }
 
+const PAUSES = { bandwidth: "not enough bandwidth", last_n: "others have spoken later" };
+
+export const pauseText = (reason) => `video paused: ${PAUSES[reason] ?? plainText(reason)}`;
 export const layerSwitchText = (reason) => LAYER_SWITCHES[reason] ?? plainText(reason);
 export const encodingStateText = (reason) => ENCODING_STATES[reason] ?? plainText(reason);
 export const sourceText = (source) => SOURCES[source] ?? plainText(source);

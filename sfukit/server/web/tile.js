@@ -3,7 +3,7 @@
 import { element, icon, write } from "./dom.js";
 import { LayerSelector } from "./layers.js";
 import { ShownSize } from "./shown-size.js";
-import { errorText, formatBitrate, formatLoss, formatMilliseconds, layerSwitchText, sourceText } from "./texts.js";
+import { errorText, formatBitrate, formatLoss, formatMilliseconds, layerSwitchText, pauseText, sourceText } from "./texts.js";
 
 const FROZEN_AFTER_MS = 3000;
 const HIGH_LOSS = 0.02;
@@ -22,7 +22,7 @@ export class Tile {
   #view = null;
   #live = true;
   #ended = null;
-  #paused = false;
+  #pause = null;
   #shownSize;
 
   constructor(onlayer, onsize) {
@@ -46,7 +46,7 @@ export class Tile {
     this.#view = view;
     this.#live = live;
     this.#ended = layer?.ended ?? null;
-    this.#paused = layer?.paused ?? false;
+    this.#pause = layer?.paused ? layer.reason : null;
     const source = view.video ? sourceText(view.video.source) : "audio only";
     this.root.setAttribute("aria-label", `${view.name}, ${source}`);
     write(this.#name, view.name);
@@ -117,7 +117,7 @@ export class Tile {
     if (this.#ended) return errorText({ reason: this.#ended }).cause;
     if (!video) return "no video";
     if (video.muted) return "video muted";
-    if (this.#paused) return "video paused: not enough bandwidth";
+    if (this.#pause) return pauseText(this.#pause);
     if (this.#lastFrame.framesDecoded <= 0) return "waiting for the first frame";
     return performance.now() - this.#lastFrame.at_ms > FROZEN_AFTER_MS ? "video frozen" : "";
   }

@@ -1,6 +1,8 @@
 //! The layers of a subscriber within its estimate: [`allocate`] divides it, and what it grants is
 //! selected here.
 
+use wire::time::Time;
+
 use super::Egress;
 use super::quality::QualityReport;
 use super::wishes::{Layers, Videos, layers, wish};
@@ -11,7 +13,7 @@ use crate::context::{Context, Timer};
 use crate::deadline::Deadline;
 use crate::ingress::Ingress;
 use crate::keys::{EncodingKey, SubscriberKey, SubscriptionKey};
-use crate::reasons::BANDWIDTH;
+use crate::reasons::{BANDWIDTH, LAST_N};
 
 /// What the allocations of a subscriber's estimate remember.
 #[derive(Debug, Default)]
@@ -34,7 +36,18 @@ pub(super) struct WireLoad {
     pub wanted_bps: u64,
 }
 
+/// Return whether a subscription without a layer is paused, and not only without an encoding.
+fn is_pause(reason: &str) -> bool {
+    [BANDWIDTH, LAST_N].contains(&reason)
+}
+
 impl Allocator {
+    /// Return whether a step has failed not long ago.
+    #[must_use]
+    pub fn has_failed(&self, now: Time) -> bool {
+        self.hysteresis.is_held(now)
+    }
+
     /// Return whether the estimate limits a video.
     #[must_use]
     pub fn is_limited(&self) -> bool {
@@ -52,7 +65,7 @@ impl Egress {
     ) {
         let audio_bps = self.audio_bps(ingress, key);
         let loss = self.reported_loss(key);
-        let videos = self.videos(ingress, key);
+        let (mut videos, excluded) = self.split_by_last_n(ingress, key, self.videos(ingress, key));
         let wishes = self.wishes(ingress, &videos);
         let Some(subscriber) = self.subscribers.get_mut(key) else {
             return;
@@ -63,29 +76,37 @@ impl Egress {
         let resent_bps = subscriber.control.resent_bps(context.now);
         let budget = &mut subscriber.budget;
         let estimator = budget.estimator.as_mut();
-        let probe_passed = estimator.is_some_and(Bandwidth::take_passed_probe);
-        let queueing = budget.estimator.as_ref().map(Bandwidth::queueing);
+        let probed = estimator.map(|it| (it.take_passed_probe(), it.take_probed_bps()));
+        let (probe_passed, probed_bps) = probed.unwrap_or_default();
+        let queueing = budget.estimator.as_ref().and_then(Bandwidth::queueing);
         let reserved_bps = audio_bps.saturating_add(budget.reserved_for(resent_bps));
+        let video_bps = present_bps(&wishes);
+        let measured_loss = budget.estimator.as_ref().and_then(Bandwidth::loss);
         let signals = Signals {
             estimate_bps: budget.bps,
-            need_bps: reserved_bps.saturating_add(present_bps(&wishes)),
-            queueing: queueing.unwrap_or_default(),
-            loss,
+            need_bps: reserved_bps.saturating_add(video_bps),
+            video_bps,
+            queueing,
+            loss: measured_loss.map_or(loss, |it| it as f32),
             probe_passed,
+            probed_bps,
         };
         let allocator = &mut budget.allocator;
         let decision = allocator.hysteresis.update(context.now, &signals);
         let limits = Limits {
             estimate_bps: decision.estimate_bps,
             reserved_bps,
+            sent_bps: decision.sent_bps,
             rise: decision.rise,
         };
-        let allocation = allocate(&limits, &wishes);
+        let mut allocation = allocate(&limits, &wishes);
         allocator.next = allocation.next;
         if let Some(due) = allocator.hysteresis.due() {
             allocator.timer.set(due);
             context.set_timer(due, Timer::Allocation(key));
         }
+        videos.extend(excluded.iter().map(|it| (it.0, Layers::default())));
+        allocation.grants.extend(excluded.iter().map(|it| it.1));
         let is_reported = allocator
             .report
             .is_due(context.now, budget.bps, &allocation.grants);
@@ -128,6 +149,7 @@ impl Egress {
         let unlimited = Limits {
             estimate_bps: None,
             reserved_bps: 0,
+            sent_bps: 0,
             rise: Rise::ANY,
         };
         let Some(subscription) = self.subscriptions.get(key) else {
@@ -152,7 +174,9 @@ impl Egress {
         };
         let keys = self.subscribers.get(key).map(|it| &it.subscriptions);
         for key in keys.into_iter().flatten() {
-            let Some(subscription) = self.subscriptions.get(*key).filter(|it| !it.audio) else {
+            let subscription = self.subscriptions.get(*key);
+            let Some(subscription) = subscription.filter(|it| !it.audio && !it.is_excluded())
+            else {
                 continue;
             };
             let publication = ingress.publications.get(subscription.publication);
@@ -181,17 +205,17 @@ impl Egress {
                 self.select(context, ingress, key, rank, grant.reason);
                 self.select_layer(context, key, layers.layer(nth), grant.reason);
             }
-            None if grant.reason == BANDWIDTH => self.pause(ingress, key),
+            None if is_pause(grant.reason) => self.pause(ingress, key, grant.reason),
             // What is sent continues until an encoding is active.
             None => {}
         }
     }
 
-    /// Stop sending until the estimate has room.
-    fn pause(&mut self, ingress: &Ingress, key: SubscriptionKey) {
+    /// Stop sending until an encoding is granted again.
+    fn pause(&mut self, ingress: &Ingress, key: SubscriptionKey, reason: &'static str) {
         if let Some(subscription) = self.subscriptions.get_mut(key) {
             subscription.selection.is_paused = true;
-            subscription.selection.last_reason = BANDWIDTH;
+            subscription.selection.last_reason = reason;
         }
         self.stop(ingress, key);
     }

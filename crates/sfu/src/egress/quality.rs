@@ -13,7 +13,7 @@ use crate::ingress::Ingress;
 use crate::ingress::encoding::Encoding;
 use crate::keys::{SubscriberKey, SubscriptionKey};
 use crate::message::{Event, VideoQuality};
-use crate::reasons::BANDWIDTH;
+use crate::reasons::{BANDWIDTH, LAST_N};
 
 /// A change of the estimate alone is reported at most this often,
 const ESTIMATE_INTERVAL: Duration = Duration::from_secs(2);
@@ -25,6 +25,7 @@ const ESTIMATE_PERCENT: u64 = 10;
 pub struct QualityReport {
     grants: Vec<Grant>,
     is_limited: bool,
+    is_incomplete: bool,
     estimate_bps: u64,
     reported: Time,
 }
@@ -35,8 +36,8 @@ impl QualityReport {
         self.is_limited
     }
 
-    /// Return whether an allocation is to be reported: one that the estimate limits, where it
-    /// differs from the last one reported, and the first one that is not limited any more.
+    /// Return whether an allocation is to be reported: one that the estimate or last-N limits,
+    /// where it differs from the last one reported, and the first one without a limit.
     pub(super) fn is_due(
         &mut self,
         now: Time,
@@ -44,17 +45,19 @@ impl QualityReport {
         grants: &[Grant],
     ) -> bool {
         let is_limited = grants.iter().any(|grant| grant.reason == BANDWIDTH);
+        let is_incomplete = is_limited || grants.iter().any(|grant| grant.reason == LAST_N);
         let estimate_bps = estimate_bps.unwrap_or(u64::MAX);
         let difference = estimate_bps.abs_diff(self.estimate_bps);
         let differs = difference > self.estimate_bps / 100 * ESTIMATE_PERCENT;
         let is_late = now.since(self.reported) >= ESTIMATE_INTERVAL;
         let has_changed = self.grants != grants || (is_limited && differs && is_late);
-        if !has_changed || !(is_limited || self.is_limited) {
+        if !has_changed || !(is_incomplete || self.is_incomplete) {
             return false;
         }
         self.grants.clear();
         self.grants.extend_from_slice(grants);
         self.is_limited = is_limited;
+        self.is_incomplete = is_incomplete;
         self.estimate_bps = estimate_bps;
         self.reported = now;
         true

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wire::id::Rid;
 
+use super::subscriber::Subscriber;
 use super::subscription::PendingSwitch;
 use super::{Demand, Egress};
 use crate::context::{Context, Timer};
@@ -46,14 +47,16 @@ impl Egress {
             return;
         };
         if publication.muted {
-            return self.stop(ingress, key);
+            let subscriber = subscription.subscriber;
+            self.stop(ingress, key);
+            return self.refill_last_n(context, ingress, subscriber);
         }
         // The selection is made when the transport connects.
         let subscriber = self.subscribers.get(subscription.subscriber);
         if !subscriber.is_some_and(|subscriber| subscriber.connected) {
             return;
         }
-        let is_limited = subscriber.is_some_and(|subscriber| subscriber.budget.bps.is_some());
+        let is_limited = subscriber.is_some_and(Subscriber::is_allocated);
         match is_limited && !subscription.audio {
             true => self.allocate_estimate(context, ingress, subscription.subscriber),
             false => self.allocate_unlimited(context, ingress, key),

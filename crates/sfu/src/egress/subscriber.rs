@@ -52,6 +52,8 @@ pub struct Subscriber {
     /// What it may be sent now.
     pub control: SendControl,
 
+    /// It gets the video of so many participants at most, those that spoke last.
+    pub last_n: Option<u16>,
     /// All its subscriptions.
     pub subscriptions: Vec<SubscriptionKey>,
     /// What its transport carries.
@@ -72,10 +74,17 @@ impl Subscriber {
             pending: Pending::default(),
             pace: Deadline::default(),
             control: SendControl::new(now),
+            last_n: None,
             subscriptions: Vec::new(),
             budget: Budget::default(),
             used_ssrcs: FxHashSet::default(),
         }
+    }
+
+    /// Return whether its videos are allocated together, by an estimate or by last-N.
+    #[must_use]
+    pub fn is_allocated(&self) -> bool {
+        self.budget.bps.is_some() || self.last_n.is_some()
     }
 
     /// Return its transport, if it has one in this room.

@@ -16,7 +16,9 @@ use crate::message::{CommandError, ErrorCode, SubscribeRequest};
 impl Egress {
     /// Add a subscriber.
     pub fn add_subscriber(&mut self, context: &Context<'_>, drain: Drain) -> SubscriberKey {
-        self.subscribers.insert(Subscriber::new(context.now, drain))
+        let mut subscriber = Subscriber::new(context.now, drain);
+        subscriber.last_n = context.config.last_n;
+        self.subscribers.insert(subscriber)
     }
 
     /// Remove a subscriber whose subscriptions are removed.

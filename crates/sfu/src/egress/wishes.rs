@@ -206,6 +206,8 @@ fn held(subscription: &Subscription, publication: &Publication, layers: &Layers)
     let rank = pending.or(position.current).and_then(rank_of);
     match rank.and_then(|rank| layers.held(rank, subscription.selection.layer)) {
         Some(nth) => Held::Candidate(nth),
+        // The bitrate of a participant that has ceased to be one of the last N is free.
+        None if subscription.is_excluded() => Held::New,
         None if subscription.selection.is_paused => Held::Paused,
         None => Held::New,
     }

@@ -83,6 +83,7 @@ fn target_entity(request: &Request) -> EntityId {
         | Request::OpenTransport { room, .. }
         | Request::RoomStats { room } => EntityId::Room(*room),
         Request::SetRemote { transport, .. }
+        | Request::SetLastN { transport, .. }
         | Request::RestartIce { transport, .. }
         | Request::CloseTransport { transport } => EntityId::Transport(*transport),
         Request::Publish(publish) => EntityId::Transport(publish.transport),

@@ -16,6 +16,10 @@ use crate::speakers::level::Heard;
 /// Time between two updates of the speakers of a room.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The place of a participant in the order of speech, the latest speaker first: those that have not
+/// spoken come last, in the order in which they published.
+pub type Place = (usize, PublicationId);
+
 /// The loudest audio level of an interval.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Loudness {
@@ -115,6 +119,16 @@ impl Ingress {
     pub fn speaker_rank(&self, key: PublicationKey) -> Option<usize> {
         let publication = self.publications.get(key)?;
         self.speech.speakers.rank_of(&publication.publisher)
+    }
+
+    /// Return the place of the participant of a publication in the order of speech.
+    #[must_use]
+    pub fn place_of_participant(&self, key: PublicationKey) -> Option<Place> {
+        let publisher = self.publications.get(key)?.publisher;
+        let rank = self.speech.speakers.rank_of(&publisher);
+        let first = self.publishers.get(publisher)?.publications.first()?;
+        let first = self.publications.get(*first)?.id;
+        Some((rank.unwrap_or(usize::MAX), first))
     }
 
     /// Take the loudest level of each publisher; return whether a microphone is active.

@@ -34,6 +34,7 @@ use levels::Speech;
 use publication::Publication;
 use publisher::Publisher;
 
+pub use levels::Place;
 pub use receive::Accepted;
 
 /// The sender SSRC of RTCP packets; no media is sent with it.

@@ -85,6 +85,11 @@ impl Room {
                 let (egress, ingress) = (&mut self.egress, &self.ingress);
                 egress.set_target(context, ingress, key, target, preference);
             }
+            Request::SetLastN { transport, last_n } => {
+                let subscriber = self.subscriber_of(transport)?;
+                let (egress, ingress) = (&mut self.egress, &self.ingress);
+                egress.set_last_n(context, ingress, subscriber, last_n);
+            }
             Request::SetMuted { publication, muted } => {
                 let key = self.names.publication(publication)?;
                 self.ingress.set_muted(key, muted);
@@ -310,6 +315,8 @@ impl Room {
         }
         self.names.subscriptions.remove(&subscription.id);
         context.remove_entity(EntityId::Subscription(subscription.id));
+        self.egress
+            .refill_last_n(context, &self.ingress, subscription.subscriber);
     }
 
     fn connection_mut(
