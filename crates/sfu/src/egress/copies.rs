@@ -7,9 +7,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use rtc::outbound::sequence::Origin;
 use wire::time::Time;
 
-use super::subscriber::Resend;
+use crate::keys::SubscriptionKey;
 
 /// Between a retransmission and its copy.
 const AFTER: Duration = Duration::from_millis(10);
@@ -19,6 +20,15 @@ const LEAST_LOSS: f64 = 0.015;
 const CONGESTED: Duration = Duration::from_millis(60);
 /// Copies that wait for one subscriber.
 const MOST: usize = 512;
+
+/// A packet that a subscriber requested by NACK.
+#[derive(Clone, Copy, Debug)]
+pub struct Resend {
+    /// Key of the subscription.
+    pub subscription: SubscriptionKey,
+    /// The incoming packet that it was.
+    pub origin: Origin,
+}
 
 /// The copies that a subscriber is sent later.
 #[derive(Debug, Default)]
@@ -65,9 +75,8 @@ impl Copies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::SubscriptionKey;
     use crate::slab::Slab;
-    use rtc::outbound::sequence::{Origin, Placed, Shift};
+    use rtc::outbound::sequence::{Placed, Shift};
 
     const SOON: Option<Duration> = Some(Duration::from_millis(10));
 

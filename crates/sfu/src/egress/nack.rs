@@ -9,11 +9,11 @@ use wire::rtcp::NackSequences;
 
 use super::Egress;
 use super::control::SendControl;
+use super::copies::Resend;
 use super::forward::{Round, resend, resend_inserted};
 use super::repair::Resent;
 use super::service::{Service, sent_encoding};
 use super::sink::Output;
-use super::subscriber::Resend;
 use super::subscription::Subscription;
 use crate::context::Context;
 use crate::ingress::Ingress;

@@ -2,24 +2,14 @@
 
 use std::collections::VecDeque;
 
-use rtc::outbound::sequence::Origin;
 use rustc_hash::FxHashSet;
 use wire::time::Time;
 
 use super::control::{Budget, SendControl};
-use super::copies::Copies;
+use super::copies::{Copies, Resend};
 use super::sink::Drain;
 use crate::deadline::Deadline;
 use crate::keys::{SubscriptionKey, TransportKey};
-
-/// A packet that a subscriber requested by NACK.
-#[derive(Clone, Copy, Debug)]
-pub struct Resend {
-    /// Key of the subscription.
-    pub subscription: SubscriptionKey,
-    /// The incoming packet that it was.
-    pub origin: Origin,
-}
 
 /// What waits for a subscriber.
 #[derive(Debug, Default)]
