@@ -16,6 +16,7 @@ mod nack;
 mod prefetch;
 mod probe;
 mod quality;
+mod redundancy;
 pub mod repair;
 mod reports;
 mod schedule;

@@ -150,6 +150,8 @@ pub struct Subscription {
     pub queued: bool,
     /// Whether it is audio.
     pub audio: bool,
+    /// Payload type of the blocks where it is sent as redundant audio (RFC 2198).
+    pub red_block: Option<u8>,
     /// Incoming to outgoing numbers.
     pub numbers: Numbers,
     /// Counts.
@@ -188,6 +190,7 @@ impl Subscription {
         let template = |ssrc, payload_type| {
             Template::new(Ssrc(ssrc), PayloadType(payload_type), mid, &ids, audio)
         };
+        let red = request.red_payload_type.filter(|_| audio);
         let random = context.random.next_u64();
         let repair = request
             .rtx_ssrc
@@ -207,6 +210,7 @@ impl Subscription {
             publication: publication_key,
             queued: false,
             audio,
+            red_block: red.map(|_| request.payload_type),
             numbers: Numbers {
                 map: SequenceMap::new(random as u16),
                 timeline: Timeline::new(publication.clock_rate, (random >> 16) as u32),
@@ -217,7 +221,7 @@ impl Subscription {
             counters: SubscriptionCounters::default(),
             stream: OutgoingStream {
                 seal: None,
-                template: template(request.ssrc, request.payload_type),
+                template: template(request.ssrc, red.unwrap_or(request.payload_type)),
                 ssrc: Ssrc(request.ssrc),
             },
             repair,
