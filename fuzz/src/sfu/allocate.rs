@@ -50,6 +50,7 @@ fn run(all: &[Subscription], decision: Decision, reserved_bps: u64) -> Allocatio
     let limits = Limits {
         estimate_bps: decision.estimate_bps,
         reserved_bps,
+        sent_bps: decision.sent_bps,
         rise: decision.rise,
     };
     let wishes: Vec<Wish<'_>> = all.iter().enumerate().map(wish).collect();
@@ -148,8 +149,12 @@ fn any_signals(input: &mut Input<'_>, all: &[Subscription]) -> Signals {
     Signals {
         estimate_bps: (input.u8() < 250).then(|| any_bitrate(input)),
         need_bps: all.iter().map(bps).fold(0, u64::saturating_add),
-        queueing: Duration::from_millis(u64::from(input.u8())),
+        video_bps: all.iter().map(bps).fold(0, u64::saturating_add),
+        queueing: input
+            .flag()
+            .then(|| Duration::from_millis(u64::from(input.u8()))),
         loss: f32::from(input.u8()) / 255.0,
         probe_passed: input.flag(),
+        probed_bps: input.flag().then(|| any_bitrate(input)),
     }
 }

@@ -26,13 +26,13 @@ pub fn feedback(data: &[u8]) {
                 max_bps = f64::from(input.u32());
                 let most_bps = f64::from(input.u32());
                 let next_step_bps = input.flag().then_some(most_bps / 2.0);
-                gcc.set_wants(
-                    Wants {
-                        next_step_bps,
-                        most_bps,
-                    },
-                    max_bps,
-                );
+                let wants = Wants {
+                    next_step_bps,
+                    most_bps,
+                    sent_bps: most_bps / f64::from(input.u8().max(1)),
+                    has_failed: input.flag(),
+                };
+                gcc.set_wants(now, wants, max_bps);
             }
             4 => {
                 gcc.poll_probe(now, &mut ledger);

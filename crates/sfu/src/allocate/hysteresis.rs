@@ -10,21 +10,31 @@ use std::time::Duration;
 
 use wire::time::Time;
 
+use super::failures::Failures;
+
 /// The estimate may be below the need for this long,
 pub const GRACE: Duration = Duration::from_millis(300);
 /// or for this long where it is so by a little: estimates and bitrates vary by as much, and where
 /// they do not, the queue grows and ends the wait.
 pub const LONG_GRACE: Duration = Duration::from_secs(2);
 const A_LITTLE_PERCENT: u64 = 115;
+const HARMLESS_QUEUE: Duration = Duration::from_millis(30);
 /// Queueing delay above which layers are removed at once.
 pub const FULL_QUEUE: Duration = Duration::from_millis(100);
 /// Ratio of packets lost above which layers are removed at once.
 pub const FULL_LOSS: f32 = 0.10;
 /// What an added layer leaves to spare.
-const SPARE_PERCENT: u32 = 10;
+const SPARE_PERCENT: u32 = 15;
+/// The same after a probe, which measures what is free.
+const PROBED_SPARE_PERCENT: u32 = 10;
+/// The same while anything more has failed not long ago.
+const FAILED_SPARE_PERCENT: u32 = 25;
 /// How far an estimate rises before removed layers are added again. An estimate that varies by 10 %
 /// in either direction varies by 22 % in all.
 const RECOVERED_PERCENT: u64 = 125;
+
+/// What was sent for so long counts as sent: one tile becomes small and then another one large.
+const SENT_FOR: Duration = Duration::from_millis(1_000);
 
 /// What a transport reports.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,12 +43,16 @@ pub struct Signals {
     pub estimate_bps: Option<u64>,
     /// Bitrate of all that is sent, audio included, bit/s.
     pub need_bps: u64,
-    /// Delay of packets by queueing.
-    pub queueing: Duration,
+    /// Bitrate of the video in it, bit/s.
+    pub video_bps: u64,
+    /// Delay of packets by queueing, where that is measured.
+    pub queueing: Option<Duration>,
     /// Ratio of packets lost.
     pub loss: f32,
     /// Whether the estimate is the result of a probe that passed since the last update.
     pub probe_passed: bool,
+    /// What a probe has measured since the last update, bit/s.
+    pub probed_bps: Option<u64>,
 }
 
 /// Which steps above the present layers may be added.
@@ -84,6 +98,8 @@ impl Rise {
 pub struct Decision {
     /// The estimate that counts, bit/s; `None`: unlimited.
     pub estimate_bps: Option<u64>,
+    /// Bitrate of all video that was sent a moment ago, bit/s.
+    pub sent_bps: u64,
     /// Which steps may be added.
     pub rise: Rise,
 }
@@ -97,43 +113,59 @@ pub struct Hysteresis {
     due: Option<Time>,
     /// The estimate at which layers were removed, until it has recovered, bit/s.
     removed_at_bps: Option<u64>,
+    /// The highest bitrate of all video in the last moment, bit/s, and the end of that.
+    sent: (u64, Time),
+    /// Additions that had to be removed.
+    failures: Failures,
 }
 
 impl Hysteresis {
     /// Decide by what to allocate now.
     pub fn update(&mut self, now: Time, signals: &Signals) -> Decision {
+        self.note_signals(now, signals);
         let Some(estimate_bps) = signals.estimate_bps else {
-            *self = Self::default();
+            (self.below_since, self.due, self.removed_at_bps) = (None, None, None);
             return Decision {
                 estimate_bps: None,
+                sent_bps: signals.video_bps,
                 rise: Rise::ANY,
             };
         };
-        let is_full = signals.queueing > FULL_QUEUE || signals.loss > FULL_LOSS;
+        let is_full =
+            signals.queueing.is_some_and(|it| it > FULL_QUEUE) || signals.loss > FULL_LOSS;
         if signals.need_bps <= estimate_bps {
             self.below_since = None;
             return Decision {
                 estimate_bps: Some(estimate_bps),
-                rise: self.rise(estimate_bps, signals, is_full),
+                sent_bps: self.sent.0,
+                rise: self.rise(now, estimate_bps, signals, is_full),
             };
         }
         let most_bps = u128::from(estimate_bps) * u128::from(A_LITTLE_PERCENT) / 100;
-        let grace = match u128::from(signals.need_bps) <= most_bps {
+        let is_new = self.failures.is_new(now);
+        let is_little = u128::from(signals.need_bps) <= most_bps;
+        let grace = match is_little && !is_new {
             true => LONG_GRACE,
             false => GRACE,
         };
         let since = *self.below_since.get_or_insert(now);
-        self.due = Some(since + grace);
-        if is_full || now.since(since) >= grace {
+        // The estimate may be too low by a little where nothing waits in the queue.
+        let is_harmless = is_little && signals.queueing.is_some_and(|it| it < HARMLESS_QUEUE);
+        if is_full || now.since(since) >= grace && !is_harmless {
             self.below_since = None;
+            self.sent = (0, now);
             self.removed_at_bps = Some(estimate_bps);
+            self.failures.note_removal(now);
             return Decision {
                 estimate_bps: Some(estimate_bps),
+                sent_bps: 0,
                 rise: Rise::NONE,
             };
         }
+        self.due = Some((since + grace).max(now + GRACE / 3));
         Decision {
             estimate_bps: Some(signals.need_bps),
+            sent_bps: 0,
             rise: Rise::NONE,
         }
     }
@@ -144,7 +176,24 @@ impl Hysteresis {
         self.below_since.and(self.due)
     }
 
-    fn rise(&mut self, estimate_bps: u64, signals: &Signals, is_full: bool) -> Rise {
+    /// Return whether an addition has failed that is not tried again yet.
+    #[must_use]
+    pub fn is_held(&self, now: Time) -> bool {
+        self.failures.is_held(now)
+    }
+
+    fn note_signals(&mut self, now: Time, signals: &Signals) {
+        let video_bps = signals.video_bps;
+        if video_bps >= self.sent.0 || now >= self.sent.1 {
+            self.sent = (video_bps, now + SENT_FOR);
+        }
+        self.failures.note_video(now, video_bps);
+        if let Some(probed_bps) = signals.probed_bps {
+            self.failures.note_probe(probed_bps);
+        }
+    }
+
+    fn rise(&mut self, now: Time, estimate_bps: u64, signals: &Signals, is_full: bool) -> Rise {
         if is_full {
             return Rise::NONE;
         }
@@ -155,12 +204,15 @@ impl Hysteresis {
             .removed_at_bps
             .filter(|removed| !signals.probe_passed && !has_recovered(*removed));
         Rise {
-            spare_percent: if signals.probe_passed {
-                0
-            } else {
-                SPARE_PERCENT
+            spare_percent: match (self.failures.is_held(now), signals.probe_passed) {
+                (true, _) => FAILED_SPARE_PERCENT,
+                (false, true) => PROBED_SPARE_PERCENT,
+                (false, false) => SPARE_PERCENT,
             },
-            ceiling_bps: self.removed_at_bps.unwrap_or(u64::MAX),
+            ceiling_bps: self
+                .removed_at_bps
+                .unwrap_or(u64::MAX)
+                .min(self.failures.ceiling_bps(now)),
         }
     }
 }
@@ -173,6 +225,7 @@ mod tests {
         Signals {
             estimate_bps: Some(estimate_bps),
             need_bps,
+            video_bps: need_bps,
             ..Signals::default()
         }
     }
@@ -203,6 +256,32 @@ mod tests {
     }
 
     #[test]
+    fn a_little_too_much_stays_as_long_as_nothing_waits_in_the_queue() {
+        let waiting = |ms| Signals {
+            queueing: Some(Duration::from_millis(ms)),
+            ..signals(900, 1_000)
+        };
+        let mut state = Hysteresis::default();
+        for seconds in 0..60 {
+            let now = START + Duration::from_secs(seconds);
+            assert_eq!(state.update(now, &waiting(5)).estimate_bps, Some(1_000));
+            assert!(state.due().is_some_and(|due| due > now));
+        }
+        let after = state.update(START + Duration::from_secs(60), &waiting(50));
+        assert_eq!(after.estimate_bps, Some(900));
+    }
+
+    #[test]
+    fn what_was_sent_a_moment_ago_is_known() {
+        let mut state = Hysteresis::default();
+        state.update(START, &signals(2_000, 1_500));
+        let at = |ms| START + Duration::from_millis(ms);
+        assert_eq!(state.update(at(10), &signals(2_000, 500)).sent_bps, 1_500);
+        assert_eq!(state.update(at(999), &signals(2_000, 500)).sent_bps, 1_500);
+        assert_eq!(state.update(at(1_000), &signals(2_000, 500)).sent_bps, 500);
+    }
+
+    #[test]
     fn layers_are_removed_after_300_ms_below_the_need() {
         let mut state = Hysteresis::default();
         state.update(START, &signals(800, 1_000));
@@ -219,7 +298,7 @@ mod tests {
     fn a_full_link_removes_layers_at_once_and_adds_none() {
         for full in [
             Signals {
-                queueing: FULL_QUEUE + Duration::from_millis(1),
+                queueing: Some(FULL_QUEUE + Duration::from_millis(1)),
                 ..signals(900, 1_000)
             },
             Signals {
@@ -254,19 +333,25 @@ mod tests {
         };
         assert_eq!(rise(&mut state, 1_249, false).ceiling_bps, 1_000);
         let mut probed = state;
-        assert_eq!(rise(&mut probed, 1_249, true), Rise::ANY);
+        assert_eq!(rise(&mut probed, 1_249, true).ceiling_bps, u64::MAX);
         assert_eq!(rise(&mut probed, 1_249, false).ceiling_bps, u64::MAX);
         assert_eq!(rise(&mut state, 1_250, false).ceiling_bps, u64::MAX);
         assert_eq!(rise(&mut state, 1_000, false).ceiling_bps, u64::MAX);
     }
 
     #[test]
-    fn added_layers_leave_ten_percent_to_spare() {
-        let rise = Hysteresis::default()
-            .update(START, &signals(1_100, 400))
-            .rise;
-        assert!(rise.allows(1_000, 1_100));
-        assert!(!rise.allows(1_001, 1_100));
+    fn added_layers_leave_fifteen_percent_to_spare_and_ten_after_a_probe() {
+        let rise = |probe_passed| {
+            let signals = Signals {
+                probe_passed,
+                ..signals(1_150, 400)
+            };
+            Hysteresis::default().update(START, &signals).rise
+        };
+        assert!(rise(false).allows(1_000, 1_150));
+        assert!(!rise(false).allows(1_001, 1_150));
+        assert!(rise(true).allows(1_000, 1_100));
+        assert!(!rise(true).allows(1_001, 1_100));
         assert!(Rise::ANY.allows(1_100, 1_100));
         assert!(!Rise::NONE.allows(1, u64::MAX));
     }

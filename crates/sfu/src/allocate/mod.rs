@@ -10,8 +10,10 @@
 //! least those with a lower one. The subscription of the highest priority gets a step only after
 //! all steps before it, so that its level never falls when the estimate rises.
 //!
-//! [`hysteresis`] decides, over time, which estimate counts and which steps may be added.
+//! [`hysteresis`] decides, over time, which estimate counts and which steps may be added;
+//! [`failures`] are those that had to be removed again.
 
+mod failures;
 pub mod hysteresis;
 mod ladder;
 mod order;
@@ -31,6 +33,8 @@ pub struct Limits {
     pub estimate_bps: Option<u64>,
     /// Audio and retransmissions, which are sent before any video, bit/s.
     pub reserved_bps: u64,
+    /// Bitrate of all video that was sent a moment ago: as much needs nothing to spare.
+    pub sent_bps: u64,
     /// Which steps above the present layers may be added.
     pub rise: Rise,
 }
@@ -79,7 +83,8 @@ pub struct Allocation {
 pub fn allocate(limits: &Limits, wishes: &[Wish<'_>]) -> Allocation {
     let ladders: Vec<Ladder> = wishes.iter().map(Ladder::new).collect();
     let steps = order::steps(wishes, &ladders);
-    let granted = grant_steps(limits, &steps, present_bps(wishes), wishes.len());
+    let present_bps = present_bps(wishes).max(limits.sent_bps);
+    let granted = grant_steps(limits, &steps, present_bps, wishes.len());
     let grants = wishes.iter().zip(&ladders).enumerate();
     Allocation {
         grants: grants

@@ -48,6 +48,7 @@ fn within(estimate_bps: u64) -> Limits {
     Limits {
         estimate_bps: Some(estimate_bps),
         reserved_bps: 0,
+        sent_bps: 0,
         rise: Rise::ANY,
     }
 }
@@ -90,6 +91,7 @@ fn all_get_the_lowest_before_any_gets_more() {
 fn audio_is_taken_off_first() {
     let limits = Limits {
         reserved_bps: 100_000,
+        sent_bps: 0,
         ..within(600_000)
     };
     let allocation = allocate(&limits, &[wish(1, &THREE)]);

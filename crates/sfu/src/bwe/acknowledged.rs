@@ -11,6 +11,8 @@ const WINDOW_US: i64 = 300_000;
 const QUEUEING_WINDOW_US: i64 = 120_000;
 /// So many count whatever their span.
 const MIN_PACKETS: usize = 10;
+/// The same while a queue grows: they arrive at the rate of the bottleneck, one by one.
+const QUEUEING_MIN_PACKETS: usize = 5;
 /// Packets kept: 300 ms of 5 Mb/s.
 const KEPT: usize = 128;
 /// Arrivals further apart belong to different talks of the sender.
@@ -51,7 +53,7 @@ impl Acknowledged {
     /// Return the rate in bit/s, once enough has arrived.
     #[must_use]
     pub fn bps(&self) -> Option<f64> {
-        self.bps_within(WINDOW_US)
+        self.bps_within(WINDOW_US, MIN_PACKETS)
     }
 
     /// Return the rate of the last moment in bit/s: while a queue grows, that of the bottleneck.
@@ -59,16 +61,16 @@ impl Acknowledged {
     /// A keyframe fills the queue for a moment, with a mean rate far below the capacity before it.
     #[must_use]
     pub fn queueing_bps(&self) -> Option<f64> {
-        self.bps_within(QUEUEING_WINDOW_US)
+        self.bps_within(QUEUEING_WINDOW_US, QUEUEING_MIN_PACKETS)
     }
 
-    fn bps_within(&self, window_us: i64) -> Option<f64> {
+    fn bps_within(&self, window_us: i64, min_packets: usize) -> Option<f64> {
         let newest_us = self.ring.get(self.newest)?.at_us;
         let (mut packets, mut bytes, mut at_us) = (0, 0, newest_us);
         let (mut longest_us, mut second_us) = (0, 0);
         let mut first_bytes = 0;
         for arrived in self.newest_first() {
-            if packets > MIN_PACKETS && newest_us - arrived.at_us > window_us {
+            if packets > min_packets && newest_us - arrived.at_us > window_us {
                 break;
             }
             let gap_us = at_us - arrived.at_us;
@@ -84,7 +86,7 @@ impl Acknowledged {
         }
         let span_us = newest_us - at_us - longest_us + second_us;
         let is_long = span_us >= window_us / 2 || (packets == KEPT && span_us > 0);
-        (packets >= MIN_PACKETS && is_long)
+        (packets >= min_packets && is_long)
             .then(|| (bytes - first_bytes) as f64 * 8e6 / span_us as f64)
     }
 

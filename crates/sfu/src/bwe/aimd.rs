@@ -9,6 +9,9 @@ use super::link_capacity::LinkCapacity;
 use super::trendline::Usage;
 
 const DECREASE: f64 = 0.85;
+/// The same where a long queue has to drain.
+const DECREASE_TO_DRAIN: f64 = 0.7;
+const LONG_QUEUE: Duration = Duration::from_millis(100);
 const INCREASE_PER_SECOND: f64 = 1.08;
 /// Least growth near the last converged rate, bit/s in a second.
 const MIN_ADDITIVE_BPS: f64 = 4_000.0;
@@ -31,8 +34,13 @@ pub struct Observed {
     pub acknowledged_bps: Option<f64>,
     /// The same of the last moment, bit/s.
     pub queueing_bps: Option<f64>,
-    /// Bitrate sent, bit/s.
+    /// Mean bitrate of what the subscriptions send, bit/s.
     pub sent_bps: Option<f64>,
+    /// Longest wait in the queue of the bottleneck since the last feedback.
+    pub waited: Duration,
+    /// A shorter wait is no reason to send less than before: a keyframe queues for so long on a link
+    /// that carries it.
+    pub tolerated: Duration,
     /// Round-trip time.
     pub rtt: Duration,
     /// Whether less is sent than the estimate allows.
@@ -135,7 +143,8 @@ impl Aimd {
             self.rate_bps /= 2.0;
             return;
         };
-        let is_confirmed = before.is_some_and(|at| now.since(at) < CONFIRMED_WITHIN);
+        let is_short = observed.waited < observed.tolerated;
+        let is_confirmed = !is_short && before.is_some_and(|at| now.since(at) < CONFIRMED_WITHIN);
         let is_evidence = !observed.is_limited || is_confirmed;
         if is_evidence && acknowledged_bps < self.link.lower_bps() {
             self.link.reset();
@@ -147,8 +156,12 @@ impl Aimd {
         // A keyframe queues for a moment, though what is sent in the mean fits.
         let kept_bps = observed
             .sent_bps
-            .filter(|sent| !is_confirmed && *sent <= full_bps);
-        let decreased_bps = (DECREASE * full_bps).max(kept_bps.unwrap_or(0.0));
+            .filter(|sent| is_short || !is_confirmed && *sent <= full_bps);
+        let factor = match observed.waited < LONG_QUEUE {
+            true => DECREASE,
+            false => DECREASE_TO_DRAIN,
+        };
+        let decreased_bps = (factor * full_bps).max(kept_bps.unwrap_or(0.0));
         if decreased_bps < self.rate_bps {
             self.rate_bps = decreased_bps;
         } else if let Some(link_bps) = self.link.bps() {
@@ -197,6 +210,8 @@ mod tests {
             acknowledged_bps: Some(acknowledged_bps),
             queueing_bps: None,
             sent_bps: None,
+            waited: Duration::from_millis(90),
+            tolerated: Duration::from_millis(40),
             rtt: Duration::from_millis(100),
             is_limited,
         }

@@ -43,6 +43,8 @@ pub struct Load {
     pub sent_bps: u64,
     /// What all need together for the next step of one; absent where none is unmet.
     pub next_step_bps: Option<u64>,
+    /// That step has failed not long ago.
+    pub has_failed: bool,
     /// Configured bound.
     pub cap_bps: Option<u64>,
 }
@@ -149,11 +151,12 @@ impl Bandwidth {
             Estimator::Gcc(gcc) => {
                 gcc.tick(now, ledger);
                 let (wants, max_bps) = load.wants();
-                gcc.set_wants(wants, max_bps);
+                gcc.set_wants(now, wants, max_bps);
                 self.applied_bps = gcc.estimate_bps();
                 let free_bps = load.wanted_bps.saturating_mul(FREE_PERCENT) / 100;
-                // What is wanted may not be measured yet.
-                let is_limiting = |bps: &u64| load.wanted_bps == 0 || *bps < free_bps;
+                // What is wanted may not be measured yet, and what failed needs evidence.
+                let is_limiting =
+                    |bps: &u64| load.wanted_bps == 0 || load.has_failed || *bps < free_bps;
                 Some(self.applied_bps).filter(is_limiting)
             }
             Estimator::Remb(remb) => {
@@ -194,16 +197,21 @@ impl Bandwidth {
 
     /// Return how long packets wait in the queue of the bottleneck, where the mode measures that.
     #[must_use]
-    pub fn queueing(&self) -> Duration {
+    pub fn queueing(&self) -> Option<Duration> {
         match &self.estimator {
-            Estimator::Gcc(gcc) => gcc.queueing(),
-            _ => Duration::ZERO,
+            Estimator::Gcc(gcc) => Some(gcc.queueing()),
+            _ => None,
         }
     }
 
     /// Return once whether a probe has raised the estimate.
     pub fn take_passed_probe(&mut self) -> bool {
         self.gcc().is_some_and(Gcc::take_passed_probe)
+    }
+
+    /// Return once what a probe has found, bit/s.
+    pub fn take_probed_bps(&mut self) -> Option<u64> {
+        self.gcc().and_then(Gcc::take_probed_bps)
     }
 
     /// Return the last estimate of the receiver, bit/s.
@@ -239,6 +247,8 @@ impl Load {
         let wants = Wants {
             next_step_bps: self.next_step_bps.map(|bps| bps as f64),
             most_bps: self.wanted_bps as f64,
+            sent_bps: self.sent_bps as f64,
+            has_failed: self.has_failed,
         };
         let most_bps = self.wanted_bps.saturating_mul(CAP_PERCENT) / 100;
         (wants, self.cap_bps.unwrap_or(most_bps) as f64)

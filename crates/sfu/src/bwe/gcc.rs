@@ -11,8 +11,12 @@ use super::groups::Groups;
 use super::ledger::{Ledger, Reported};
 use super::loss::LossBound;
 use super::probe::{Clusters, Controller, Found, Wants};
+use super::queue::Queue;
 use super::reference::ReferenceTime;
+use super::sent_rate::SentRate;
+use super::silence::Silence;
 use super::trendline::{Trendline, Usage};
+use super::trial::Trial;
 
 /// Rate of a new transport, bit/s.
 pub const START_BPS: f64 = 300_000.0;
@@ -20,15 +24,6 @@ pub const START_BPS: f64 = 300_000.0;
 pub const FLOOR_BPS: f64 = 30_000.0;
 /// A transport that sends less than this share of its estimate is application-limited.
 const LIMITED_BELOW: f64 = 0.8;
-/// Time over which the bitrate sent is measured.
-const SENT_WINDOW: Duration = Duration::from_millis(250);
-/// A receiver is silent when packets have waited for feedback for so long; the estimate is frozen
-/// meanwhile and then halved in these steps.
-const SILENT_AFTER: Duration = Duration::from_secs(1);
-const HALVED_EVERY: Duration = Duration::from_millis(500);
-/// Between two trials of the next step without probes; doubled by each failure.
-const TRIAL_EVERY: Duration = Duration::from_secs(10);
-const MAX_TRIAL_FAILURES: u32 = 4;
 
 /// Google congestion control of one send transport.
 #[derive(Debug)]
@@ -49,8 +44,11 @@ pub struct Gcc {
     is_unverified: bool,
     /// A probe has raised the estimate since that was last asked.
     has_passed_probe: bool,
+    /// What the last probe found, until that was asked, bit/s.
+    probed_bps: Option<f64>,
     rtt: Option<Duration>,
     sent: SentRate,
+    queue: Queue,
     silence: Silence,
     trial: Trial,
 }
@@ -62,6 +60,8 @@ struct Summary {
     lost: i64,
     newest_sent_us: Option<u64>,
     is_over: bool,
+    /// Longest wait in the queue of the bottleneck, ms.
+    waited_ms: f64,
     /// Rate of arrivals when the overuse was detected, bit/s.
     queueing_bps: Option<f64>,
 }
@@ -84,8 +84,10 @@ impl Gcc {
             is_start: true,
             is_unverified: false,
             has_passed_probe: false,
+            probed_bps: None,
             rtt: None,
             sent: SentRate::new(now),
+            queue: Queue::default(),
             silence: Silence::default(),
             trial: Trial::default(),
         }
@@ -112,12 +114,17 @@ impl Gcc {
     /// Return how long packets wait in the queue of the bottleneck.
     #[must_use]
     pub fn queueing(&self) -> Duration {
-        Duration::from_secs_f64(self.trendline.queueing_ms().clamp(0.0, 1e4) / 1e3)
+        Duration::from_secs_f64(self.trendline.waited_ms().clamp(0.0, 1e4) / 1e3)
     }
 
     /// Return once whether a probe has raised the estimate.
     pub fn take_passed_probe(&mut self) -> bool {
         std::mem::take(&mut self.has_passed_probe)
+    }
+
+    /// Return once what a probe has found, bit/s.
+    pub fn take_probed_bps(&mut self) -> Option<u64> {
+        self.probed_bps.take().map(|it| it as u64)
     }
 
     /// Return what the receiver acknowledges, bit/s.
@@ -141,7 +148,8 @@ impl Gcc {
     }
 
     /// Set what the subscriptions could use, and the most that an estimate may be.
-    pub fn set_wants(&mut self, wants: Wants, max_bps: f64) {
+    pub fn set_wants(&mut self, now: Time, wants: Wants, max_bps: f64) {
+        self.queue.set_sent_bps(now, wants.sent_bps);
         self.probes.set_wants(wants);
         self.max_bps = max_bps.max(FLOOR_BPS);
         self.apply_bounds();
@@ -159,12 +167,16 @@ impl Gcc {
             self.rtt = Some(smoothed(self.rtt, sample));
         }
         self.loss.add(now, summary.received, summary.lost);
-        let usage = match summary.is_over {
+        self.queue.on_feedback(self.trendline.waited_ms());
+        let usage = match summary.is_over || self.queue.is_filling() {
             true => Usage::Overuse,
             false => self.trendline.usage(),
         };
+        let arriving_bps = self.acknowledged.queueing_bps();
         let observed = Observed {
-            queueing_bps: summary.queueing_bps,
+            queueing_bps: summary.queueing_bps.or(arriving_bps),
+            tolerated: self.queue.tolerated(now, arriving_bps),
+            waited: Duration::from_secs_f64(summary.waited_ms.clamp(0.0, 1e4) / 1e3),
             ..self.observed()
         };
         let before = self.aimd.decreased();
@@ -222,7 +234,7 @@ impl Gcc {
         let Some((id, rate_bps)) = self.probes.poll(now, self.estimate_bps, is_normal) else {
             return false;
         };
-        self.clusters.begin(id, rate_bps);
+        self.clusters.begin(id, rate_bps, self.probes.warm_up());
         ledger.set_cluster(id);
         true
     }
@@ -293,6 +305,7 @@ impl Gcc {
             .add(packet.cluster, packet.sent_us, arrived_us, packet.len_bytes);
         if let Some(variation) = self.groups.add(packet.sent_us, arrived_us) {
             self.trendline.add(variation);
+            summary.waited_ms = summary.waited_ms.max(self.trendline.waited_ms());
             summary.is_over = self.trendline.usage() == Usage::Overuse;
             if summary.is_over {
                 let queueing_bps = self.acknowledged.queueing_bps();
@@ -306,6 +319,7 @@ impl Gcc {
 
     fn on_probe(&mut self, now: Time, found: Found) {
         self.probes.on_found(found);
+        self.probed_bps = Some(found.rate_bps);
         // Jitter makes a short probe look slow: it lowers the estimate only where nothing is known.
         let is_lower = self.is_unverified && found.is_saturated;
         self.is_unverified = false;
@@ -323,7 +337,9 @@ impl Gcc {
         Observed {
             acknowledged_bps: self.acknowledged.bps(),
             queueing_bps: None,
-            sent_bps: self.sent.bps,
+            sent_bps: self.queue.sent_bps().or(self.sent.bps),
+            waited: Duration::ZERO,
+            tolerated: Duration::ZERO,
             rtt: self.rtt.unwrap_or(Duration::from_millis(200)),
             is_limited: self.is_limited(),
         }
@@ -343,100 +359,6 @@ impl Gcc {
         self.aimd
             .set_rate_bps(bounded(self.aimd.rate_bps(), self.max_bps));
         self.estimate_bps = bounded(self.estimate_bps, self.max_bps);
-    }
-}
-
-/// Steps that are taken without a probe.
-#[derive(Debug, Default)]
-struct Trial {
-    begun: Option<Time>,
-    failures: u32,
-}
-
-impl Trial {
-    fn is_due(&mut self, now: Time) -> bool {
-        let hold = TRIAL_EVERY * (1 << self.failures);
-        if self.begun.is_some_and(|at| now.since(at) < hold) {
-            return false;
-        }
-        self.begun = Some(now);
-        true
-    }
-
-    /// A decrease soon after a trial is its failure: the next one comes later.
-    fn on_decrease(&mut self, now: Time) {
-        let Some(begun) = self.begun else {
-            return;
-        };
-        let has_failed = now.since(begun) < TRIAL_EVERY / 2;
-        self.failures = match has_failed {
-            true => (self.failures + 1).min(MAX_TRIAL_FAILURES),
-            false => 0,
-        };
-    }
-}
-
-/// The bitrate sent, of the packets that carry numbers.
-#[derive(Debug)]
-struct SentRate {
-    since: Time,
-    bytes: u64,
-    bps: Option<f64>,
-}
-
-impl SentRate {
-    fn new(now: Time) -> Self {
-        Self {
-            since: now,
-            bytes: 0,
-            bps: None,
-        }
-    }
-
-    fn update(&mut self, now: Time, sent_bytes: u64) {
-        let elapsed = now.since(self.since);
-        if elapsed < SENT_WINDOW {
-            return;
-        }
-        let bps = (sent_bytes - self.bytes) as f64 * 8.0 / elapsed.as_secs_f64();
-        self.bps = Some(self.bps.map_or(bps, |before| (before + bps) / 2.0));
-        self.since = now;
-        self.bytes = sent_bytes;
-    }
-}
-
-/// Packets that wait for feedback.
-#[derive(Debug, Default)]
-struct Silence {
-    /// Packets sent before the last feedback.
-    reported: u64,
-    waiting: Option<Time>,
-    halvings: u32,
-}
-
-impl Silence {
-    fn is_silent(&self) -> bool {
-        self.halvings > 0
-    }
-
-    /// Note a feedback; return whether the receiver had been silent.
-    fn ended(&mut self, sent_packets: u64) -> bool {
-        self.reported = sent_packets;
-        self.waiting = None;
-        std::mem::take(&mut self.halvings) > 0
-    }
-
-    /// Return whether the estimate is to be halved.
-    fn is_due(&mut self, now: Time, sent_packets: u64) -> bool {
-        if sent_packets == self.reported {
-            self.waiting = None;
-            return false;
-        }
-        let waiting = *self.waiting.get_or_insert(now);
-        let at = waiting + SILENT_AFTER + HALVED_EVERY * self.halvings;
-        let is_due = now >= at;
-        self.halvings += u32::from(is_due);
-        is_due
     }
 }
 

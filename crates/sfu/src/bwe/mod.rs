@@ -10,6 +10,7 @@
 //! | [`ledger`] | which packets were sent, and when? | draft-holmer-rmcat-transport-wide-cc-extensions-01 |
 //! | [`groups`] | how much longer did a group take than the one before? | draft-ietf-rmcat-gcc-02, 4.2 |
 //! | [`trendline`] | does the queue of the bottleneck grow? | 4.3, 4.4; libwebrtc's trendline |
+//! | [`queue`] | how long may it be? | several transports of one bottleneck |
 //! | [`acknowledged`] | what arrives? | libwebrtc |
 //! | [`link_capacity`] | at which rate was the link full? | libwebrtc |
 //! | [`aimd`] | how does the rate follow? | 4.5 |
@@ -32,9 +33,13 @@ pub mod link_capacity;
 pub mod loss;
 pub mod loss_rtt;
 pub mod probe;
+pub mod queue;
 mod reference;
 pub mod remb;
+mod sent_rate;
+mod silence;
 pub mod trendline;
+mod trial;
 
 use std::time::Duration;
 

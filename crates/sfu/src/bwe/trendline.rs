@@ -92,10 +92,10 @@ impl Trendline {
         self.jitter_ms
     }
 
-    /// Return by how much the smoothed delay is above that of an empty queue, ms.
+    /// Return by how much the last group waited longer than in an empty queue, ms.
     #[must_use]
-    pub fn queueing_ms(&self) -> f64 {
-        self.smoothed_ms - self.base_ms
+    pub fn waited_ms(&self) -> f64 {
+        self.delay_ms - self.base_ms
     }
 
     /// Add the delay variation of a group.

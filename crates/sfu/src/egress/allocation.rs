@@ -1,6 +1,8 @@
 //! The layers of a subscriber within its estimate: [`allocate`] divides it, and what it grants is
 //! selected here.
 
+use wire::time::Time;
+
 use super::Egress;
 use super::quality::QualityReport;
 use super::wishes::{Layers, layers, wish};
@@ -43,6 +45,12 @@ fn is_pause(reason: &str) -> bool {
 }
 
 impl Allocator {
+    /// Return whether a step has failed not long ago.
+    #[must_use]
+    pub fn has_failed(&self, now: Time) -> bool {
+        self.hysteresis.is_held(now)
+    }
+
     /// Return whether the estimate limits a video.
     #[must_use]
     pub fn is_limited(&self) -> bool {
@@ -71,21 +79,27 @@ impl Egress {
         let resent_bps = subscriber.control.resent_bps(context.now);
         let budget = &mut subscriber.budget;
         let estimator = budget.estimator.as_mut();
-        let probe_passed = estimator.is_some_and(Bandwidth::take_passed_probe);
-        let queueing = budget.estimator.as_ref().map(Bandwidth::queueing);
+        let probed = estimator.map(|it| (it.take_passed_probe(), it.take_probed_bps()));
+        let (probe_passed, probed_bps) = probed.unwrap_or_default();
+        let queueing = budget.estimator.as_ref().and_then(Bandwidth::queueing);
         let reserved_bps = audio_bps.saturating_add(budget.reserved_for(resent_bps));
+        let video_bps = present_bps(&wishes);
+        let measured_loss = budget.estimator.as_ref().and_then(Bandwidth::loss);
         let signals = Signals {
             estimate_bps: budget.bps,
-            need_bps: reserved_bps.saturating_add(present_bps(&wishes)),
-            queueing: queueing.unwrap_or_default(),
-            loss,
+            need_bps: reserved_bps.saturating_add(video_bps),
+            video_bps,
+            queueing,
+            loss: measured_loss.map_or(loss, |it| it as f32),
             probe_passed,
+            probed_bps,
         };
         let allocator = &mut budget.allocator;
         let decision = allocator.hysteresis.update(context.now, &signals);
         let limits = Limits {
             estimate_bps: decision.estimate_bps,
             reserved_bps,
+            sent_bps: decision.sent_bps,
             rise: decision.rise,
         };
         let mut allocation = allocate(&limits, &wishes);
@@ -133,6 +147,7 @@ impl Egress {
         let unlimited = Limits {
             estimate_bps: None,
             reserved_bps: 0,
+            sent_bps: 0,
             rise: Rise::ANY,
         };
         let Some(subscription) = self.subscriptions.get(key) else {

@@ -96,12 +96,14 @@ impl Egress {
         let Some(subscriber) = self.subscribers.get(key) else {
             return;
         };
-        let next = subscriber.budget.allocator.next;
+        let allocator = &subscriber.budget.allocator;
+        let (next, has_failed) = (allocator.next, allocator.has_failed(context.now));
         let wire = self.wire_load(ingress, key);
         let load = Load {
             wanted_bps: wire.wanted_bps,
             sent_bps: wire.sent_bps,
             next_step_bps: next.map(|next| next.estimate_bps),
+            has_failed,
             cap_bps: context.config.max_subscription_bitrate_bps,
         };
         let Some(subscriber) = self.subscribers.get_mut(key) else {

@@ -12,6 +12,8 @@ const OPUS: usize = 3;
 const RIDS: [&str; 3] = ["q", "h", "f"];
 const BITRATES_BPS: [u64; 3] = [150_000, 500_000, 1_700_000];
 const ROOM: u32 = 1;
+/// Publishers learn within this which encodings are wanted.
+const SIGNALED_WITHIN: Duration = Duration::from_millis(10);
 /// The estimates are read at this interval.
 const READ_EVERY: Duration = Duration::from_millis(100);
 
@@ -40,6 +42,7 @@ pub struct Call {
     pub estimates: Vec<(u32, u64, u64)>,
     /// The capacity of a viewer over time, ms since the start and bit/s.
     pub capacities: Vec<(u64, f64)>,
+    next_read: Time,
     ids: u32,
 }
 
@@ -82,6 +85,7 @@ impl Call {
             net,
             estimates: Vec::new(),
             capacities: Vec::new(),
+            next_read: Time::ZERO,
             ids: 0,
         }
     }
@@ -253,9 +257,13 @@ impl Call {
     pub fn run(&mut self, millis: u64) {
         let end = self.net.now + Duration::from_millis(millis);
         while self.net.now < end {
-            self.net.run_until((self.net.now + READ_EVERY).min(end));
+            self.net
+                .run_until((self.net.now + SIGNALED_WITHIN).min(end));
             self.rest();
-            self.read_estimates();
+            if self.net.now >= self.next_read {
+                self.next_read = self.net.now + READ_EVERY;
+                self.read_estimates();
+            }
         }
     }
 

@@ -41,8 +41,7 @@ fn a_link_of_1_mbps_from_the_start() {
     let settled = seen.settled_ms(seen.first_ms());
     figures.print("1m", seen.first_ms() + settled);
     assert!(settled <= 2_000, "{settled}");
-    // Aim: 0.95.
-    assert!(seen.ideal_share(seen.first_ms() + settled) >= 0.90);
+    assert!(seen.ideal_share(seen.first_ms() + settled) >= 0.95);
     assert!(figures.queue_p95_ms < 45.0, "{figures}");
     assert!(figures.lost < 0.003, "{figures}");
     assert_eq!(figures.freeze_est, 0.0);
@@ -78,8 +77,8 @@ fn variable(delay_ms: u64) -> Figures {
     figures.print(&format!("5.1 {delay_ms} ms"), start_ms);
     let seen = &figures.seen[0];
     let (rise, drop) = seen.slowest_ms();
-    assert!(rise <= 3_700, "{rise}");
-    assert!(drop <= 1_500, "{drop}");
+    assert!(rise <= 3_000, "{rise}");
+    assert!(drop <= 1_250, "{drop}");
     assert!(seen.ideal_share(start_ms) >= 0.82);
     figures
 }
@@ -88,14 +87,14 @@ fn variable(delay_ms: u64) -> Figures {
 fn capacity_steps_with_50_ms_of_delay() {
     let figures = variable(50);
     assert!(figures.queue_p95_ms < 80.0, "{figures}");
-    assert!(figures.freeze_est < 0.012, "{figures}");
+    assert!(figures.freeze_est < 0.01, "{figures}");
 }
 
 #[test]
 fn capacity_steps_with_100_ms_of_delay() {
     let figures = variable(100);
     assert!(figures.queue_p95_ms < 80.0, "{figures}");
-    assert!(figures.freeze_est < 0.012, "{figures}");
+    assert!(figures.freeze_est < 0.01, "{figures}");
 }
 
 /// RFC 8867 5.3, with the congestion of the feedback path by two publishers of 500 kb/s or without.

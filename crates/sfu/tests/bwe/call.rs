@@ -234,8 +234,10 @@ impl Call {
         let wants = Wants {
             next_step_bps: next.map(|it| it * 1_000.0),
             most_bps: if self.is_paused { 0.0 } else { most_bps },
+            has_failed: false,
+            sent_bps: STEPS[self.step] * 1_000.0,
         };
-        self.gcc.set_wants(wants, 2.5 * most_bps);
+        self.gcc.set_wants(self.now, wants, 2.5 * most_bps);
         if let Some((at, step)) = self.switch_at {
             if self.now >= at {
                 self.step = step;

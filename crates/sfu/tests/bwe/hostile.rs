@@ -28,10 +28,12 @@ impl Sender {
         let now = Time::from_secs(100);
         let mut gcc = Gcc::new(now);
         let wants = Wants {
+            has_failed: false,
+            sent_bps: 0.0,
             next_step_bps: Some(1.83e6),
             most_bps: 1.83e6,
         };
-        gcc.set_wants(wants, MAX_BPS);
+        gcc.set_wants(Time::ZERO, wants, MAX_BPS);
         Self {
             now,
             gcc,

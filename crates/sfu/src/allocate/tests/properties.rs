@@ -128,6 +128,7 @@ fn any_limits() -> impl Strategy<Value = Limits> {
         Limits {
             estimate_bps: Some(estimate),
             reserved_bps,
+            sent_bps: 0,
             rise,
         }
     })
@@ -281,10 +282,16 @@ proptest! {
             let signals = Signals {
                 estimate_bps: Some((center as f64 * (1.0 + 0.1 * wave)) as u64),
                 need_bps: present_bps(&wishes),
+                video_bps: present_bps(&wishes),
                 ..Signals::default()
             };
             let decision = state.update(Time::from_millis(ms), &signals);
-            let limits = Limits { estimate_bps: decision.estimate_bps, reserved_bps: 0, rise: decision.rise };
+            let limits = Limits {
+                estimate_bps: decision.estimate_bps,
+                reserved_bps: 0,
+                sent_bps: decision.sent_bps,
+                rise: decision.rise,
+            };
             let layers = granted(&limits, &wishes);
             let before: Vec<_> = wishes.iter().map(|it| it.held).collect();
             let after: Vec<_> = layers.iter().map(|it| it.map_or(Held::Paused, Held::Candidate)).collect();

@@ -5,6 +5,8 @@
 //! these two; so here a line through all arrivals over their send times is taken: its slope is the
 //! rate sent by the rate received.
 
+use std::time::Duration;
+
 use super::ClusterId;
 use super::controller::Complete;
 
@@ -42,7 +44,10 @@ struct Cluster {
     target_bps: f64,
     /// What was sent, once all is.
     sent: Option<Complete>,
+    warm_up_us: u64,
     packets: u32,
+    /// Those of the line.
+    counted: u32,
     stamps: u32,
     bytes: u64,
     first_sent_us: u64,
@@ -63,9 +68,10 @@ pub struct Clusters {
 
 impl Clusters {
     /// Await feedback of a cluster; the oldest one is given up where too many are awaited.
-    pub fn begin(&mut self, id: ClusterId, target_bps: f64) {
+    /// What is sent in the first part of it, `warm_up`, says nothing about the rate.
+    pub fn begin(&mut self, id: ClusterId, target_bps: f64, warm_up: Duration) {
         self.open.rotate_right(1);
-        self.open[0] = Some(Cluster::new(id, target_bps));
+        self.open[0] = Some(Cluster::new(id, target_bps, warm_up));
     }
 
     /// Note that all packets of a cluster are sent.
@@ -101,12 +107,14 @@ impl Clusters {
 }
 
 impl Cluster {
-    fn new(id: ClusterId, target_bps: f64) -> Self {
+    fn new(id: ClusterId, target_bps: f64, warm_up: Duration) -> Self {
         Self {
             id,
             target_bps,
+            warm_up_us: warm_up.as_micros() as u64,
             sent: None,
             packets: 0,
+            counted: 0,
             stamps: 0,
             bytes: 0,
             first_sent_us: 0,
@@ -130,6 +138,10 @@ impl Cluster {
         }
         self.packets += 1;
         self.bytes += len_bytes;
+        if sent_us.saturating_sub(self.first_sent_us) < self.warm_up_us {
+            return;
+        }
+        self.counted += 1;
         let x = (sent_us as f64 - self.first_sent_us as f64) / 1_000.0;
         let y = (arrived_us.saturating_sub(self.first_arrived_us)) as f64 / 1_000.0;
         self.sum_x += x;
@@ -165,7 +177,7 @@ impl Cluster {
     }
 
     fn slope(&self) -> Option<f64> {
-        let packets = f64::from(self.packets);
+        let packets = f64::from(self.counted);
         let variance = self.sum_xx - self.sum_x * self.sum_x / packets;
         let covariance = self.sum_xy - self.sum_x * self.sum_y / packets;
         let slope = covariance / variance;
@@ -181,7 +193,7 @@ mod tests {
     fn through(kbps: f64, lost: &[usize]) -> Option<Found> {
         let mut clusters = Clusters::default();
         let id = ClusterId::NONE.next();
-        clusters.begin(id, 2e6);
+        clusters.begin(id, 2e6, Duration::ZERO);
         let mut free_us = 0.0_f64;
         for nth in 0..24 {
             let sent_us = nth as u64 / 3 * 3_000;
@@ -226,7 +238,7 @@ mod tests {
     fn a_cluster_that_arrives_faster_than_it_was_sent_is_not_believed() {
         let mut clusters = Clusters::default();
         let id = ClusterId(7);
-        clusters.begin(id, 2e6);
+        clusters.begin(id, 2e6, Duration::ZERO);
         for nth in 0..10 {
             clusters.add(id, nth * 3_000, nth as i64 * 100, 700);
         }

@@ -15,7 +15,12 @@ const START: [f64; 2] = [3.0, 6.0];
 const FOLLOW_FROM: f64 = 0.7;
 const FOLLOW: f64 = 2.0;
 /// The next step needs so much more than its rate.
-const ABOVE_STEP: f64 = 1.1;
+const ABOVE_STEP: f64 = 1.18;
+/// The same of a step that failed although a probe had passed: a longer and wider one that passes is
+/// evidence that the link has become wider, since frames of others fall into it.
+const ABOVE_FAILED_STEP: f64 = 1.6;
+const MIN_FAILED_SPAN: Duration = Duration::from_millis(120);
+const FAILED_EVERY: Duration = Duration::from_millis(2_000);
 /// Between two probes while a wanted step is unmet, and else.
 const UNMET_EVERY: Duration = Duration::from_millis(1_500);
 const MET_EVERY: Duration = Duration::from_secs(5);
@@ -27,6 +32,9 @@ const MIN_STAMPS: u32 = 6;
 const MIN_SPAN: Duration = Duration::from_millis(15);
 /// Length of a cluster, times the jitter of the path.
 const SPAN_OF_JITTER: u32 = 4;
+/// The same of its first packets, which do not count: those before it were further apart, and where a
+/// path keeps the order, the first of many packets are late one after the other.
+const WARM_UP_OF_JITTER: u32 = 2;
 /// Least bytes of a cluster after the start: fewer packets say little.
 const MIN_BYTES: f64 = 6_000.0;
 /// A cluster that could not be sent within this ends.
@@ -41,6 +49,10 @@ pub struct Wants {
     pub next_step_bps: Option<f64>,
     /// All that is wanted.
     pub most_bps: f64,
+    /// All that is sent, in the mean.
+    pub sent_bps: f64,
+    /// The next step has failed not long ago.
+    pub has_failed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +111,7 @@ pub struct Controller {
     start_bps: f64,
     wants: Wants,
     span: Duration,
+    warm_up: Duration,
     last_id: ClusterId,
     active: Option<Active>,
     /// Rates of the clusters that follow the active one, the last one first.
@@ -120,6 +133,7 @@ impl Controller {
             start_bps,
             wants: Wants::default(),
             span: MIN_SPAN,
+            warm_up: Duration::ZERO,
             last_id: ClusterId::NONE,
             active: None,
             queued: [None; 2],
@@ -138,7 +152,14 @@ impl Controller {
 
     /// Set the jitter of the path: a cluster that is not longer says little.
     pub fn set_jitter(&mut self, jitter: Duration) {
-        self.span = (jitter * SPAN_OF_JITTER).clamp(MIN_SPAN, MAX_SPAN / 2);
+        self.warm_up = (jitter * WARM_UP_OF_JITTER).min(MAX_SPAN / 4);
+        self.span = (jitter * SPAN_OF_JITTER).clamp(MIN_SPAN, MAX_SPAN / 2) + self.warm_up;
+    }
+
+    /// Return the length of the first part of a cluster, which does not count.
+    #[must_use]
+    pub fn warm_up(&self) -> Duration {
+        self.warm_up
     }
 
     /// Note a decrease of the estimate.
@@ -167,7 +188,11 @@ impl Controller {
         };
         self.last_id = self.last_id.next();
         self.last = Some(now);
-        let span_bytes = rate_bps / 8.0 * self.span.as_secs_f64();
+        let span = match self.wants.has_failed {
+            true => self.span.max(MIN_FAILED_SPAN),
+            false => self.span,
+        };
+        let span_bytes = rate_bps / 8.0 * span.as_secs_f64();
         self.active = Some(Active {
             id: self.last_id,
             rate_bps,
@@ -295,6 +320,7 @@ impl Controller {
     /// Return the rate of a probe towards the next useful step, where one is due.
     fn due(&self, now: Time, estimate_bps: f64, is_normal: bool) -> Option<f64> {
         let every = match self.wants.next_step_bps {
+            Some(_) if self.wants.has_failed => FAILED_EVERY,
             Some(_) => UNMET_EVERY,
             None => MET_EVERY,
         };
@@ -306,13 +332,17 @@ impl Controller {
         {
             return None;
         }
-        Some(self.target_bps()).filter(|target| estimate_bps < *target)
+        Some(self.target_bps()).filter(|target| estimate_bps < *target || self.wants.has_failed)
     }
 
     /// Return the rate that the next useful step needs.
     #[must_use]
     pub fn target_bps(&self) -> f64 {
-        ABOVE_STEP * self.wants.next_step_bps.unwrap_or(self.wants.most_bps)
+        let above = match self.wants.has_failed {
+            true => ABOVE_FAILED_STEP,
+            false => ABOVE_STEP,
+        };
+        above * self.wants.next_step_bps.unwrap_or(self.wants.most_bps)
     }
 }
 
@@ -323,6 +353,8 @@ mod tests {
     const WANTS: Wants = Wants {
         next_step_bps: Some(1.83e6),
         most_bps: 1.83e6,
+        sent_bps: 0.0,
+        has_failed: false,
     };
 
     /// Send the active cluster in rounds; return when it ended.
@@ -367,11 +399,11 @@ mod tests {
         assert_eq!(controller.poll(now, 3e5, true), None, "feedback is awaited");
         controller.on_found(found(1.8e6, 1.75e6));
         let (_, third) = controller.poll(now, 1.75e6, true).expect("due at once");
-        assert!((third - 2.013e6).abs() < 1.0);
+        assert!((third - 2.1594e6).abs() < 1.0);
         let (now, _) = send(&mut controller, now);
-        controller.on_found(found(third, 2.013e6));
+        controller.on_found(found(third, 2.1594e6));
         assert_eq!(
-            controller.poll(now + Duration::from_secs(60), 2.1e6, true),
+            controller.poll(now + Duration::from_secs(60), 2.2e6, true),
             None
         );
     }
@@ -395,7 +427,7 @@ mod tests {
         assert!(
             started[2..]
                 .iter()
-                .all(|it| it.1 == 2_013_000 && it.2 >= 6_000),
+                .all(|it| it.1 == 2_159_400 && it.2 >= 6_000),
             "{started:?}"
         );
     }

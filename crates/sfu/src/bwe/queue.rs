@@ -1,0 +1,117 @@
+//! The queue of the bottleneck from feedback to feedback: when it is overuse without a trend, and how
+//! long it may be before less is sent.
+
+use std::time::Duration;
+
+use wire::time::Time;
+
+/// A queue of this length that grew by so much since the last feedback is overuse, ms.
+const FILLED_MS: f64 = 100.0;
+const FILLING_MS: f64 = 30.0;
+/// A queue that grows by so much is that of a link that has become narrower.
+const NARROWED_MS: f64 = 60.0;
+/// The same where it grows less, but much less arrives than is sent.
+const REDUCED_MS: f64 = 20.0;
+const REDUCED_TO: f64 = 0.7;
+/// The subscriptions send more where their bitrate has risen by this factor. Of several transports
+/// in one bottleneck, the one that has risen last gives way first: it tolerates a shorter queue.
+const RISE: f64 = 1.2;
+const RISING: Duration = Duration::from_secs(6);
+/// A keyframe queues for so long on a link that carries it.
+const SHORT_QUEUE: Duration = Duration::from_millis(40);
+const LONG_QUEUE: Duration = Duration::from_millis(180);
+
+/// The queue of the bottleneck of one transport.
+#[derive(Debug, Default)]
+pub struct Queue {
+    /// Wait of the last group of the last feedback, ms.
+    waited_ms: f64,
+    /// By how much longer that was than at the feedback before, ms.
+    growth_ms: f64,
+    /// What the subscriptions send in the mean, bit/s, and when they began to send more.
+    sent_bps: Option<f64>,
+    rose: Option<Time>,
+}
+
+impl Queue {
+    /// Note what the subscriptions send in the mean.
+    pub fn set_sent_bps(&mut self, now: Time, sent_bps: f64) {
+        let is_rise = |before: f64| sent_bps > RISE * before;
+        if self.sent_bps.is_none_or(is_rise) {
+            self.rose = Some(now);
+        }
+        self.sent_bps = Some(sent_bps).filter(|bps| *bps > 0.0);
+    }
+
+    /// Return what the subscriptions send in the mean, bit/s.
+    #[must_use]
+    pub fn sent_bps(&self) -> Option<f64> {
+        self.sent_bps
+    }
+
+    /// Note the wait of the last group of a feedback.
+    pub fn on_feedback(&mut self, waited_ms: f64) {
+        self.growth_ms = waited_ms - self.waited_ms;
+        self.waited_ms = waited_ms;
+    }
+
+    /// Return whether the queue has become long: that needs no trend.
+    #[must_use]
+    pub fn is_filling(&self) -> bool {
+        self.waited_ms > FILLED_MS && self.growth_ms > FILLING_MS
+    }
+
+    /// Return the wait that is no reason to send less, while this arrives.
+    #[must_use]
+    pub fn tolerated(&self, now: Time, arriving_bps: Option<f64>) -> Duration {
+        let has_risen = self.rose.is_some_and(|at| now.since(at) < RISING);
+        let is_less = |(arriving, sent): (f64, f64)| arriving < REDUCED_TO * sent;
+        let is_reduced =
+            self.growth_ms > REDUCED_MS && arriving_bps.zip(self.sent_bps).is_some_and(is_less);
+        match has_risen || is_reduced || self.growth_ms > NARROWED_MS {
+            true => SHORT_QUEUE,
+            false => LONG_QUEUE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A queue of a transport that has sent 1 Mb/s for a long time.
+    fn settled() -> Queue {
+        let mut queue = Queue::default();
+        queue.set_sent_bps(Time::ZERO, 1e6);
+        queue.on_feedback(10.0);
+        queue
+    }
+
+    const LATER: Time = Time::from_millis(60_000);
+
+    #[test]
+    fn who_has_risen_last_gives_way_first() {
+        let mut queue = settled();
+        assert_eq!(queue.tolerated(LATER, Some(1e6)), LONG_QUEUE);
+        queue.set_sent_bps(LATER, 1.1e6);
+        assert_eq!(queue.tolerated(LATER, Some(1e6)), LONG_QUEUE);
+        queue.set_sent_bps(LATER, 2e6);
+        assert_eq!(queue.tolerated(LATER, Some(2e6)), SHORT_QUEUE);
+        assert_eq!(queue.tolerated(LATER + RISING, Some(2e6)), LONG_QUEUE);
+    }
+
+    #[test]
+    fn a_link_that_became_narrower_is_seen_by_growth_or_by_what_arrives() {
+        let mut queue = settled();
+        queue.on_feedback(35.0);
+        assert_eq!(queue.tolerated(LATER, Some(9e5)), LONG_QUEUE);
+        assert_eq!(queue.tolerated(LATER, Some(6e5)), SHORT_QUEUE);
+        queue.on_feedback(100.0);
+        assert_eq!(queue.tolerated(LATER, Some(9e5)), SHORT_QUEUE);
+        assert!(!queue.is_filling());
+        queue.on_feedback(140.0);
+        assert!(queue.is_filling());
+        queue.on_feedback(150.0);
+        assert!(!queue.is_filling(), "long, and no longer");
+    }
+}
