@@ -192,10 +192,9 @@ fn malformed_red_is_dropped_and_counted() {
     ];
     let camera = &call.world.cameras[call.camera];
     let client = camera.client;
-    let mut index = camera.encodings[0].index + 40;
-    for payload in hostile {
+    let first = camera.encodings[0].index + 40;
+    for (index, payload) in (first..).zip(hostile) {
         let mut packet = plain_packet(&call.world.cameras[call.camera], index);
-        index += 1;
         (packet.payload_type, packet.payload) = (RED_PAYLOAD_TYPE, payload.to_vec());
         call.world.clients[client].send_rtp(&packet);
     }
