@@ -246,7 +246,7 @@ impl Egress {
                 encoding: subscription.position.current?,
             };
             // RED carries each packet twice.
-            let copies = 1 + u64::from(subscription.red_block.is_some());
+            let copies = 1 + u64::from(subscription.stream.red_block.is_some());
             Some(ingress.encoding(encoding)?.rates.wire.bps() * copies)
         };
         keys.into_iter().flatten().filter_map(audio_bps).sum()

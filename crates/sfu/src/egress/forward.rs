@@ -115,14 +115,14 @@ pub fn forward(
         let Some(placed) = place(subscription, slot, is_too_long) else {
             continue;
         };
-        let redundancy = match subscription.red_block {
+        let redundancy = match subscription.stream.red_block {
             None => Redundancy::default(),
             block => {
                 let header_len = subscription.stream.template.max_header_len();
                 Redundancy::of(block, history, slot, header_len, round.max_rtp_len)
             }
         };
-        let padding = match subscription.red_block {
+        let padding = match subscription.stream.red_block {
             None => padding(subscription.audio, slot, target_len),
             Some(_) => 0,
         };

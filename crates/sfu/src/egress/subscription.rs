@@ -107,6 +107,8 @@ pub struct OutgoingStream {
     pub template: Template,
     /// SSRC of its packets.
     pub ssrc: Ssrc,
+    /// Payload type of the blocks where it is redundant audio (RFC 2198).
+    pub red_block: Option<u8>,
 }
 
 /// Which encoding is wanted, and why another may be sent.
@@ -150,8 +152,6 @@ pub struct Subscription {
     pub queued: bool,
     /// Whether it is audio.
     pub audio: bool,
-    /// Payload type of the blocks where it is sent as redundant audio (RFC 2198).
-    pub red_block: Option<u8>,
     /// Incoming to outgoing numbers.
     pub numbers: Numbers,
     /// Counts.
@@ -210,7 +210,6 @@ impl Subscription {
             publication: publication_key,
             queued: false,
             audio,
-            red_block: red.map(|_| request.payload_type),
             numbers: Numbers {
                 map: SequenceMap::new(random as u16),
                 timeline: Timeline::new(publication.clock_rate, (random >> 16) as u32),
@@ -223,6 +222,7 @@ impl Subscription {
                 seal: None,
                 template: template(request.ssrc, red.unwrap_or(request.payload_type)),
                 ssrc: Ssrc(request.ssrc),
+                red_block: red.map(|_| request.payload_type),
             },
             repair,
             feedback: Feedback::of(&request.feedback),

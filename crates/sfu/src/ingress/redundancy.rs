@@ -1,6 +1,6 @@
 //! Redundant audio of publishers (RFC 2198): unpacked, and lost packets taken from later ones.
 //!
-//! What follows sees packets of Opus alone; subscribers that take RED get it packed anew.
+//! What follows sees packets of Opus alone; subscribers that take RED get it packed again.
 
 use rtc::codec::red::{self, Blocks, MOST_REDUNDANT};
 use wire::id::PayloadType;
@@ -126,7 +126,7 @@ mod tests {
     fn payload(index: u8, redundant: u8) -> Vec<u8> {
         let mut payload = Vec::new();
         for back in (1..=redundant).rev() {
-            let fields = 0xef00_0001 | u32::from(back) * 960 << 10;
+            let fields = 0xef00_0001 | (u32::from(back) * 960) << 10;
             payload.extend(fields.to_be_bytes());
         }
         payload.push(0x6f);

@@ -128,7 +128,7 @@ fn subscription(subscription: &Subscription, publication: &Publication) -> Value
         "rid": rid.map(|rid| rid.to_string()),
         "sending": current.is_some(),
         "paused": subscription.selection.is_paused,
-        "red": subscription.red_block.is_some(),
+        "red": subscription.stream.red_block.is_some(),
         "packets_sent": counters.packets_sent,
         "bytes_sent": counters.bytes_sent,
         "retransmitted_packets": counters.retransmitted_packets,
