@@ -114,6 +114,10 @@ pub struct Preference {
     pub priority: u8,
     /// Whether it comes before all that are not pinned.
     pub pinned: bool,
+    /// The highest spatial layer of an encoding.
+    pub spatial: Option<u8>,
+    /// The highest temporal layer of an encoding.
+    pub temporal: Option<u8>,
 }
 
 /// Audio or video.
@@ -414,6 +418,10 @@ pub struct VideoQuality {
     pub subscription: SubscriptionId,
     /// The encoding that it gets, `None` for the only one, or where it is paused.
     pub rid: Option<String>,
+    /// Its highest spatial layer that is sent; `None` where it has no layers.
+    pub spatial: Option<u8>,
+    /// Its highest temporal layer that is sent.
+    pub temporal: Option<u8>,
     /// Whether nothing is sent.
     pub paused: bool,
     /// Bitrate on the wire of the encoding, bit/s.

@@ -107,6 +107,8 @@ fn any_preference(input: &mut Input<'_>) -> Preference {
         fps: input.flag().then(|| input.u16()),
         priority: input.u8(),
         pinned: input.flag(),
+        spatial: input.flag().then(|| input.u8()),
+        temporal: input.flag().then(|| input.u8()),
     }
 }
 

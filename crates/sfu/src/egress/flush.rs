@@ -203,10 +203,7 @@ impl Service<'_> {
             return Progress::Done;
         };
         let progress = match sent_encoding(self.ingress, subscription) {
-            Some(encoding) => {
-                let history = &encoding.history;
-                forward(subscription, history, self.control, output, pad_to, round)
-            }
+            Some(encoding) => forward(subscription, encoding, self.control, output, pad_to, round),
             None => Progress::Done,
         };
         subscription.queued = progress == Progress::Paced;

@@ -12,6 +12,7 @@ mod feedback;
 mod flush;
 pub mod forward;
 pub mod keyframe_limit;
+mod layers;
 mod nack;
 mod prefetch;
 mod probe;

@@ -1,6 +1,8 @@
 //! One subscriber receiving one publication: an outgoing stream and its position in a history.
 
 use rtc::codec::{Codec, Rewriter};
+use rtc::layers::Layer;
+use rtc::layers::filter::LayerFilter;
 use rtc::outbound::report::SenderReports;
 use rtc::outbound::sequence::{Placed, SequenceMap};
 use rtc::srtp::SealStream;
@@ -75,6 +77,8 @@ pub struct Position {
     pub current: Option<usize>,
     /// Position in its history of the next packet to send.
     pub cursor: u64,
+    /// Selects layers of it, where not all packets are sent or descriptors are changed.
+    pub filter: Option<Box<LayerFilter>>,
     /// The packet inserted last.
     pub inserted: Option<Box<Inserted>>,
     /// The switch that waits for a keyframe.
@@ -118,6 +122,8 @@ pub struct Selection {
     pub target: Target,
     /// How the subscriber shows it.
     pub preference: Preference,
+    /// The layer of the encoding that is granted.
+    pub layer: Layer,
     /// Whether it is paused for want of bandwidth.
     pub is_paused: bool,
     /// Reason of the last change of encoding.
@@ -229,6 +235,7 @@ impl Subscription {
             selection: Selection {
                 target: request.target,
                 preference: request.preference,
+                layer: Layer::ALL,
                 is_paused: false,
                 last_reason: "none",
             },

@@ -7,6 +7,7 @@ pub mod dynacast;
 pub mod encoding;
 mod feedback;
 pub mod keyframe;
+pub mod layer_rates;
 mod levels;
 pub mod meter;
 pub mod packet;
