@@ -18,6 +18,7 @@ mod nack;
 mod prefetch;
 mod probe;
 mod quality;
+mod redundancy;
 pub mod repair;
 mod reports;
 mod schedule;
