@@ -97,6 +97,8 @@ class Preference(msgspec.Struct, frozen=True):
     fps: int | None = None
     priority: int = 0
     pinned: bool = False
+    spatial: int | None = None
+    temporal: int | None = None
 
 
 class Command(msgspec.Struct, tag_field="type", kw_only=True):
@@ -162,6 +164,7 @@ class Publish(Command, tag="publish"):
     extensions: dict[str, int]
     feedback: list[str]
     fid_groups: list[tuple[int, int]] = []
+    red_payload_type: int | None = None
     dynacast: bool = False
     screen: bool = False
 
@@ -186,6 +189,7 @@ class Subscribe(Command, tag="subscribe"):
     extensions: dict[str, int]
     cname: str
     feedback: tuple[str, ...] = ()
+    red_payload_type: int | None = None
     target: Target = AutoTarget()
     preference: Preference = Preference()
 
@@ -306,13 +310,18 @@ class LayerSwitched(
 
 
 class VideoQuality(msgspec.Struct, frozen=True):
-    """What one subscription gets of an estimate; ``rid`` None: the only encoding, or paused."""
+    """What one subscription gets of an estimate; ``rid`` None: the only encoding, or paused.
+
+    ``spatial`` and ``temporal`` are the highest layers that it gets, None without layers.
+    """
 
     subscription: int
     rid: str | None = None
     paused: bool = False
     bitrate_bps: int = 0
     reason: str = ""
+    spatial: int | None = None
+    temporal: int | None = None
 
 
 class QualityChanged(msgspec.Struct, tag_field="type", tag="quality"):

@@ -33,7 +33,17 @@ def on_quality(
         subscription.paused = entry.paused
         subscription.last_reason = entry.reason
         number = subscription.publication.number
-        video.append(VideoQuality(number, entry.rid, entry.paused, entry.bitrate_bps, entry.reason))
+        video.append(
+            VideoQuality(
+                number,
+                entry.rid,
+                entry.paused,
+                entry.bitrate_bps,
+                entry.reason,
+                entry.spatial,
+                entry.temporal,
+            )
+        )
     if owner is not None:
         owner.on_quality(QualityNotification(event.estimate_bps, event.sent_bps, video))
 

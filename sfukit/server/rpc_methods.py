@@ -188,7 +188,13 @@ class Methods:
         params = _layers.decode(raw)
         self.core.require_engine()
         preference = Preference(
-            params.width, params.height, params.fps, params.priority, params.pinned
+            params.width,
+            params.height,
+            params.fps,
+            params.priority,
+            params.pinned,
+            params.spatial,
+            params.temporal,
         )
         connection = self._subscribe_connection()
         connection.select_layer(params.publication, params.layer, preference)

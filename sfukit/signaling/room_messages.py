@@ -9,6 +9,8 @@ Text = Annotated[str, msgspec.Meta(max_length=128)]
 Pixels = Annotated[int, msgspec.Meta(ge=1, le=16_384)]
 FrameRate = Annotated[int, msgspec.Meta(ge=1, le=240)]
 Priority = Annotated[int, msgspec.Meta(ge=0, le=100)]
+SpatialLayer = Annotated[int, msgspec.Meta(ge=0, le=3)]
+TemporalLayer = Annotated[int, msgspec.Meta(ge=0, le=7)]
 LastN = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
 MAX_MESSAGE_BYTES = 16 * 1024
 MAX_PUBLICATIONS_NAMED = 200
@@ -97,8 +99,9 @@ class UnsubscribeParams(msgspec.Struct):
 class LayersParams(msgspec.Struct):
     """Select the encoding of a subscription, or say how it is shown; all of it holds.
 
-    ``width`` and ``height`` in pixels, together; ``fps`` the highest useful frame rate. The fields
-    that are left out have their default, whatever an earlier request said.
+    ``width`` and ``height`` in pixels, together; ``fps`` the highest useful frame rate; ``spatial``
+    and ``temporal`` the highest layers of an encoding. The fields that are left out have their
+    default, whatever an earlier request said.
     """
 
     publication: int
@@ -108,6 +111,8 @@ class LayersParams(msgspec.Struct):
     fps: FrameRate | None = None
     priority: Priority = 0
     pinned: bool = False
+    spatial: SpatialLayer | None = None
+    temporal: TemporalLayer | None = None
 
     def __post_init__(self) -> None:
         if (self.width is None) != (self.height is None):
@@ -259,13 +264,18 @@ class LayerSwitch(msgspec.Struct, rename={"before": "from", "after": "to"}):
 
 
 class VideoQuality(msgspec.Struct):
-    """What one subscription receives within the estimate; ``rid`` is None where it is paused."""
+    """What one subscription receives within the estimate; ``rid`` is None where it is paused.
+
+    ``spatial`` and ``temporal`` are the highest layers that it receives, None without layers.
+    """
 
     publication: int
     rid: str | None
     paused: bool
     bitrate_bps: int
     reason: str
+    spatial: int | None
+    temporal: int | None
 
 
 class QualityNotification(msgspec.Struct):

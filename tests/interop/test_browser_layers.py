@@ -11,8 +11,9 @@ from tests.interop.server import Server
 
 pytestmark = pytest.mark.realtime
 WITHIN_S = 30.0
-FULL_WIDTH = 1280
-DECODED = 30
+WIDTHS = (320, 640, 1280)
+DECODED = 15
+MOST_FPS = 12  # a quarter of 30, measured over a second
 
 KEEP_CONNECTIONS = """() => {
   window.connections = [];
@@ -42,15 +43,36 @@ async def joined(
     return page
 
 
-async def decoded(page: Page, width: int) -> dict[str, Any]:
+async def request(page: Page, layers: dict[str, int]) -> None:
+    """Request layers of the video that the page receives, once it receives one."""
+    for _ in range(int(WITHIN_S * 10)):
+        if row := await page.run(VIDEO):
+            break
+        await asyncio.sleep(0.1)
+    call = "(publication, layers) => sfukit.setLayer(publication, layers)"
+    await page.run(call, row["publication"], layers)
+
+
+async def decoded(page: Page, width: int, after: int = 0) -> dict[str, Any]:
     """Wait for decoded frames of this width; return the statistics of the stream."""
     row = None
     for _ in range(int(WITHIN_S * 10)):
         row = await page.run(VIDEO)
-        if row and row["width"] == width and row["framesDecoded"] >= DECODED:
+        if row and row["width"] == width and row["framesDecoded"] >= after + DECODED:
             return dict(row)
         await asyncio.sleep(0.1)
     raise AssertionError(f"no video {width} wide: {row}; {page.console[-5:]}")
+
+
+async def shows_fewer_frames(page: Page) -> None:
+    """Wait until the frame rate is that of the lowest temporal layer."""
+    row = None
+    for _ in range(int(WITHIN_S * 10)):
+        row = await page.run(VIDEO)
+        if 0 < row["fps"] <= MOST_FPS:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"frame rate: {row}")
 
 
 async def described(page: Page) -> list[bool]:
@@ -61,15 +83,23 @@ async def described(page: Page) -> list[bool]:
 
 
 @pytest.mark.parametrize("codec", ["vp9", "av1"])
-async def test_all_layers_of_svc_are_decoded(browser: Browser, server: Server, codec: str) -> None:
+async def test_layers_of_svc_are_selected_by_request(
+    browser: Browser, server: Server, codec: str
+) -> None:
     publisher = await joined(browser, server, f"svc-{codec}", "canvas", codec)
     viewer = await joined(browser, server, f"svc-{codec}", "none")
-    row = await decoded(viewer, FULL_WIDTH)
-    assert row["freezeCount"] == 0
+    await request(viewer, {"spatial": 2})
+    row = await decoded(viewer, WIDTHS[2])
     # offer and answer of both connections
     assert await described(publisher) == [True, True]
     assert await described(viewer) == [True, True]
     assert await asyncio.to_thread(server.published_codecs, f"svc-{codec}") >= {codec.upper()}
+    for spatial in (0, 1):
+        await request(viewer, {"spatial": spatial})
+        row = await decoded(viewer, WIDTHS[spatial], row["framesDecoded"])
+    assert row["packetsLost"] <= 0
+    await request(viewer, {"spatial": 1, "temporal": 0})
+    await shows_fewer_frames(viewer)
     for page in (publisher, viewer):
         await page.run("() => sfukit.leave()")
 

@@ -18,6 +18,7 @@ pub mod codec;
 pub mod dtls;
 pub mod ice;
 pub mod inbound;
+pub mod layers;
 pub mod outbound;
 pub mod outbox;
 pub mod pace;

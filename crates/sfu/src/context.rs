@@ -41,6 +41,8 @@ pub enum Timer {
     Keyframe(EncodingKey),
     /// The deadline of a switch of encoding.
     SwitchDeadline(SubscriptionKey),
+    /// The deadline of a change of layer without a keyframe.
+    LayerDeadline(SubscriptionKey),
     /// An update of the active speakers.
     Speakers,
 }

@@ -114,6 +114,10 @@ pub struct Preference {
     pub priority: u8,
     /// Whether it comes before all that are not pinned.
     pub pinned: bool,
+    /// The highest spatial layer of an encoding.
+    pub spatial: Option<u8>,
+    /// The highest temporal layer of an encoding.
+    pub temporal: Option<u8>,
 }
 
 /// Audio or video.
@@ -214,6 +218,9 @@ pub struct PublishRequest {
     pub payload_type: u8,
     /// RFC 4588 payload type, where negotiated.
     pub rtx_payload_type: Option<u8>,
+    /// RFC 2198 payload type, where negotiated: its blocks are of the payload type above.
+    #[serde(default)]
+    pub red_payload_type: Option<u8>,
     /// RFC 9143 media id.
     pub mid: String,
     /// One, or one for each rid.
@@ -251,6 +258,9 @@ pub struct SubscribeRequest {
     pub payload_type: u8,
     /// RFC 4588 payload type, where negotiated.
     pub rtx_payload_type: Option<u8>,
+    /// RFC 2198 payload type of audio, where negotiated: each packet has the one before it too.
+    #[serde(default)]
+    pub red_payload_type: Option<u8>,
     /// Never used before on this transport.
     pub ssrc: u32,
     /// Never used before on this transport.
@@ -408,6 +418,10 @@ pub struct VideoQuality {
     pub subscription: SubscriptionId,
     /// The encoding that it gets, `None` for the only one, or where it is paused.
     pub rid: Option<String>,
+    /// Its highest spatial layer that is sent; `None` where it has no layers.
+    pub spatial: Option<u8>,
+    /// Its highest temporal layer that is sent.
+    pub temporal: Option<u8>,
     /// Whether nothing is sent.
     pub paused: bool,
     /// Bitrate on the wire of the encoding, bit/s.

@@ -134,6 +134,8 @@ fn qualities() -> Vec<Event> {
     let video = |rid: Option<&str>, paused, reason| VideoQuality {
         subscription: 1,
         rid: rid.map(str::to_owned),
+        spatial: rid.map(|_| 1),
+        temporal: rid.map(|_| 2),
         paused,
         bitrate_bps: 550_000,
         reason,

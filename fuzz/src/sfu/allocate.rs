@@ -98,6 +98,8 @@ fn any_subscription(input: &mut Input<'_>) -> Subscription {
             encoding: input.flag().then(|| input.u8() % 9),
             size: input.flag().then(|| any_size(input)),
             fps: input.flag().then(|| input.u16()),
+            spatial: input.flag().then(|| input.u8() % 5),
+            temporal: input.flag().then(|| input.u8() % 9),
         },
         candidates: (0..input.below(MOST_CANDIDATES))
             .map(|_| any_candidate(input))

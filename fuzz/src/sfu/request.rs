@@ -107,6 +107,8 @@ fn any_preference(input: &mut Input<'_>) -> Preference {
         fps: input.flag().then(|| input.u16()),
         priority: input.u8(),
         pinned: input.flag(),
+        spatial: input.flag().then(|| input.u8()),
+        temporal: input.flag().then(|| input.u8()),
     }
 }
 
@@ -121,6 +123,7 @@ fn any_publication(input: &mut Input<'_>) -> PublishRequest {
         clock_rate: input.pick(&[90_000, 48_000, 8_000, 1, 0, u32::MAX]),
         payload_type: input.pick(&[96, 96, 111, 97, 255]),
         rtx_payload_type: input.pick(&[None, Some(97), Some(96)]),
+        red_payload_type: (codec == "opus").then_some(63),
         mid: input.pick(&["0", "1", "2", "", "not a token"]).to_owned(),
         encodings: (0..input.below(10)).map(|_| any_encoding(input)).collect(),
         extensions: extensions(input),
@@ -151,6 +154,7 @@ fn any_subscription(input: &mut Input<'_>) -> SubscribeRequest {
         mid: input.pick(&["0", "1", ""]).to_owned(),
         payload_type: input.u8(),
         rtx_payload_type: input.flag().then(|| input.u8()),
+        red_payload_type: None,
         ssrc: u32::from(input.u16()),
         rtx_ssrc: input.flag().then(|| u32::from(input.u16())),
         extensions: extensions(input),
@@ -209,6 +213,7 @@ pub fn camera_and_microphone(transport: u32) -> [PublishRequest; 2] {
             clock_rate,
             payload_type,
             rtx_payload_type: (codec == "VP8").then_some(97),
+            red_payload_type: (codec == "opus").then_some(63),
             mid: mid.to_owned(),
             encodings,
             fid_groups: Vec::new(),
@@ -238,6 +243,7 @@ pub fn usual_subscription(transport: u32, subscription: u32, publication: u32) -
         mid: subscription.to_string(),
         payload_type: 100,
         rtx_payload_type: Some(101),
+        red_payload_type: Some(63),
         ssrc: 70_000 + subscription,
         rtx_ssrc: Some(80_000 + subscription),
         extensions: extensions(&mut nothing()),

@@ -301,7 +301,9 @@ export class Call extends EventTarget {
     return this.layers.get(publication);
   }
 
+  // layer: "auto", a rid, or {spatial, temporal}: the highest layers of SVC
   #requestLayer(publication, layer) {
+    if (typeof layer === "object") return this.#requireSession().call("layers", { publication, ...layer });
     const shown = layer === "auto" ? this.#layer(publication).shown : null;
     return this.#requireSession().call("layers", { publication, layer, ...shown });
   }

@@ -95,7 +95,7 @@ async def test_the_estimate_and_what_is_paused_are_notified(stage: Stage) -> Non
     bob = await stage.joined("bob")
     await answer(bob)
     command = stage.engine.commands_of(Subscribe)[1]
-    quality = VideoQuality(command.subscription, "h", False, 550_000, "bandwidth")
+    quality = VideoQuality(command.subscription, "h", False, 550_000, "bandwidth", 0, 2)
     unknown = VideoQuality(10**6, "h", False, 1, "best")
     stage.engine.emit(QualityChanged(1_000_000, 600_000, [quality, unknown]))
     expected = {
@@ -108,6 +108,8 @@ async def test_the_estimate_and_what_is_paused_are_notified(stage: Stage) -> Non
                 "paused": False,
                 "bitrate_bps": 550_000,
                 "reason": "bandwidth",
+                "spatial": 0,
+                "temporal": 2,
             }
         ],
     }

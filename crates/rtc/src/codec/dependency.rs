@@ -21,6 +21,7 @@ pub struct Frame {
 pub struct DependencyReader {
     structure: Option<Box<Structure>>,
     active_targets: u32,
+    generation: u16,
 }
 
 impl DependencyReader {
@@ -33,7 +34,10 @@ impl DependencyReader {
         let is_first = descriptor.structure.is_some();
         if let Some(structure) = descriptor.structure.take() {
             self.active_targets = u32::MAX >> (u32::BITS - u32::from(structure.targets));
-            self.structure = Some(structure);
+            if self.structure.as_ref() != Some(&structure) {
+                self.generation = self.generation.wrapping_add(1);
+                self.structure = Some(structure);
+            }
         }
         self.active_targets = descriptor.active_targets.unwrap_or(self.active_targets);
         let structure = self.structure.as_deref();
@@ -51,6 +55,12 @@ impl DependencyReader {
     #[must_use]
     pub fn structure(&self) -> Option<&Structure> {
         self.structure.as_deref()
+    }
+
+    /// Return how often the structure has changed.
+    #[must_use]
+    pub fn generation(&self) -> u16 {
+        self.generation
     }
 
     /// Return the decode targets that the publisher sends, a bit for each.

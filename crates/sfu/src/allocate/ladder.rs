@@ -79,8 +79,10 @@ fn admitted<'a>(ask: &'a Ask, candidates: &'a [Candidate]) -> impl Iterator<Item
     (0..candidates.len()).filter(move |nth| {
         let candidate = &candidates[*nth];
         let is_smallest = same_frame_size(&candidates[0], candidate);
-        let is_within = top_encoding.is_none_or(|top| *nth <= top) && fits_size(ask, candidate);
-        (is_within || is_smallest) && fits_fps(ask, candidate)
+        let is_within = top_encoding.is_none_or(|top| *nth <= top)
+            && fits_size(ask, candidate)
+            && ask.spatial.is_none_or(|top| candidate.spatial <= top);
+        (is_within || is_smallest) && fits_frame_rate(ask, candidate)
     })
 }
 
@@ -96,8 +98,14 @@ fn fits_size(ask: &Ask, candidate: &Candidate) -> bool {
 }
 
 /// The lowest temporal layer of a frame is always admitted.
-fn fits_fps(ask: &Ask, candidate: &Candidate) -> bool {
-    let Some(asked) = ask.fps.filter(|_| candidate.temporal > 0) else {
+fn fits_frame_rate(ask: &Ask, candidate: &Candidate) -> bool {
+    if candidate.temporal == 0 {
+        return true;
+    }
+    if ask.temporal.is_some_and(|top| candidate.temporal > top) {
+        return false;
+    }
+    let Some(asked) = ask.fps else {
         return true;
     };
     u32::from(candidate.fps) * 100 <= u32::from(asked) * MOST_FPS_PERCENT
@@ -117,6 +125,7 @@ fn reason(
     match ask.encoding {
         Some(asked) if highest.is_some_and(|nth| candidates[*nth].encoding == asked) => REQUESTED,
         _ if is_top => BEST,
+        _ if ask.spatial.or(ask.temporal).is_some() => REQUESTED,
         _ => SIZE,
     }
 }

@@ -185,6 +185,29 @@ fn temporal_layers_are_dropped_before_the_encoding() {
     };
     let grant = allocate(&within(1_000_000), &[slow]).grants[0];
     assert_eq!((grant.candidate, grant.reason), (Some(4), SIZE));
+    let asked = |spatial, temporal| {
+        let ask = Ask {
+            spatial,
+            temporal,
+            ..Ask::default()
+        };
+        let wish = Wish {
+            ask,
+            ..wish(1, &layers)
+        };
+        allocate(&within(1_000_000), &[wish]).grants[0]
+    };
+    for (spatial, temporal, candidate) in [
+        (None, Some(0), 3),
+        (None, Some(1), 4),
+        (None, Some(7), 5),
+        (Some(3), None, 5),
+    ] {
+        let grant = asked(spatial, temporal);
+        assert_eq!(grant.candidate, Some(candidate), "{spatial:?} {temporal:?}");
+        let is_top = candidate == 5;
+        assert_eq!(grant.reason, if is_top { BEST } else { REQUESTED });
+    }
 }
 
 #[test]

@@ -39,6 +39,10 @@ pub struct Ask {
     pub size: Option<FrameSize>,
     /// The highest useful frame rate, in frames per second.
     pub fps: Option<u16>,
+    /// No spatial layer above this one.
+    pub spatial: Option<u8>,
+    /// No temporal layer above this one.
+    pub temporal: Option<u8>,
 }
 
 /// A frame size in pixels.

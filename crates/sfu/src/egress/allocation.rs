@@ -5,7 +5,7 @@ use wire::time::Time;
 
 use super::Egress;
 use super::quality::QualityReport;
-use super::wishes::{Layers, layers, wish};
+use super::wishes::{Layers, Videos, layers, wish};
 use crate::allocate::hysteresis::{Hysteresis, Rise, Signals};
 use crate::allocate::{Grant, Limits, NextStep, Wish, allocate, present_bps, wanted_bps};
 use crate::bwe::control::Bandwidth;
@@ -36,9 +36,6 @@ pub(super) struct WireLoad {
     pub wanted_bps: u64,
 }
 
-/// The video subscriptions of a subscriber with the layers that they may get.
-pub(super) type Videos = Vec<(SubscriptionKey, Layers)>;
-
 /// Return whether a subscription without a layer is paused, and not only without an encoding.
 fn is_pause(reason: &str) -> bool {
     [BANDWIDTH, LAST_N].contains(&reason)
@@ -68,7 +65,7 @@ impl Egress {
     ) {
         let audio_bps = self.audio_bps(ingress, key);
         let loss = self.reported_loss(key);
-        let (videos, excluded) = self.split_by_last_n(ingress, key, self.videos(ingress, key));
+        let (mut videos, excluded) = self.split_by_last_n(ingress, key, self.videos(ingress, key));
         let wishes = self.wishes(ingress, &videos);
         let Some(subscriber) = self.subscribers.get_mut(key) else {
             return;
@@ -108,18 +105,23 @@ impl Egress {
             allocator.timer.set(due);
             context.set_timer(due, Timer::Allocation(key));
         }
-        let granted = videos.iter().map(|(key, _)| *key);
-        let keys: Vec<SubscriptionKey> = granted.chain(excluded.iter().map(|it| it.0)).collect();
+        videos.extend(excluded.iter().map(|it| (it.0, Layers::default())));
         allocation.grants.extend(excluded.iter().map(|it| it.1));
         let is_reported = allocator
             .report
             .is_due(context.now, budget.bps, &allocation.grants);
-        for (subscription, grant) in keys.into_iter().zip(&allocation.grants) {
-            self.apply_grant(context, ingress, subscription, grant);
+        for ((subscription, layers), grant) in videos.iter().zip(&allocation.grants) {
+            self.apply_grant(context, ingress, *subscription, layers, grant);
         }
         if is_reported {
             let sent_bps = allocation.granted_bps.saturating_add(reserved_bps);
-            self.report_quality(context, ingress, key, &allocation.grants, sent_bps);
+            self.report_quality(
+                context,
+                ingress,
+                key,
+                (&videos, &allocation.grants),
+                sent_bps,
+            );
         }
     }
 
@@ -156,10 +158,10 @@ impl Egress {
         let Some(publication) = ingress.publications.get(subscription.publication) else {
             return;
         };
-        let candidates = layers(publication);
+        let candidates = layers(publication, subscription);
         let wishes = [wish(subscription, publication, &candidates)];
         for grant in allocate(&unlimited, &wishes).grants {
-            self.apply_grant(context, ingress, key, &grant);
+            self.apply_grant(context, ingress, key, &candidates, &grant);
         }
     }
 
@@ -181,7 +183,7 @@ impl Egress {
             let Some(publication) = publication.filter(|it| !it.muted) else {
                 continue;
             };
-            let layers = layers(publication);
+            let layers = layers(publication, subscription);
             let wish = wish(subscription, publication, &layers);
             load.sent_bps = load.sent_bps.saturating_add(present_bps(&[wish]));
             load.wanted_bps = load.wanted_bps.saturating_add(wanted_bps(&wish));
@@ -194,10 +196,15 @@ impl Egress {
         context: &mut Context<'_>,
         ingress: &Ingress,
         key: SubscriptionKey,
+        layers: &Layers,
         grant: &Grant,
     ) {
         match grant.candidate {
-            Some(rank) => self.select(context, ingress, key, rank, grant.reason),
+            Some(nth) => {
+                let rank = usize::from(layers[nth].encoding);
+                self.select(context, ingress, key, rank, grant.reason);
+                self.select_layer(context, key, layers.layer(nth), grant.reason);
+            }
             None if is_pause(grant.reason) => self.pause(ingress, key, grant.reason),
             // What is sent continues until an encoding is active.
             None => {}
@@ -218,7 +225,7 @@ impl Egress {
         let video = |key: &SubscriptionKey| {
             let subscription = self.subscriptions.get(*key).filter(|it| !it.audio)?;
             let publication = ingress.publications.get(subscription.publication)?;
-            (!publication.muted).then(|| (*key, layers(publication)))
+            (!publication.muted).then(|| (*key, layers(publication, subscription)))
         };
         keys.into_iter().flatten().filter_map(video).collect()
     }
@@ -245,7 +252,9 @@ impl Egress {
                 publication: subscription.publication,
                 encoding: subscription.position.current?,
             };
-            Some(ingress.encoding(encoding)?.rates.wire.bps())
+            // RED carries each packet twice.
+            let copies = 1 + u64::from(subscription.stream.red_block.is_some());
+            Some(ingress.encoding(encoding)?.rates.wire.bps() * copies)
         };
         keys.into_iter().flatten().filter_map(audio_bps).sum()
     }

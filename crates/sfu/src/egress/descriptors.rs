@@ -49,6 +49,12 @@ impl Descriptors {
         self.change(patch, index);
     }
 
+    /// Return the decode targets that are written now.
+    #[must_use]
+    pub fn active(&self) -> Option<ActiveTargets> {
+        self.current.active_targets
+    }
+
     fn change(&mut self, patch: Patch, index: u64) {
         if patch == self.current && !self.changes.is_empty() {
             return;
@@ -76,15 +82,6 @@ impl Descriptors {
         let mut held = held.skip_while(|(from, _)| *from > index);
         held.next().map_or(self.current, |(_, patch)| patch)
     }
-}
-
-/// Return the frame number of a descriptor.
-#[must_use]
-pub fn number(descriptor: &[u8]) -> Option<u16> {
-    Some(u16::from_be_bytes([
-        *descriptor.get(1)?,
-        *descriptor.get(2)?,
-    ]))
 }
 
 #[cfg(test)]

@@ -7,16 +7,17 @@ use rtc::codec::Described;
 use rtc::outbound::history::{ForwardedExtensions, History, Slot};
 use rtc::outbound::sequence::{Forward, Placed, Shift};
 use rtc::srtp::SealStream;
-use wire::dependency::Patch;
 use wire::time::Time;
 
 use super::control::SendControl;
-use super::descriptors::number;
+use super::layers::{describe, descriptor, leave_out, marker, select};
+use super::redundancy::Redundancy;
 use super::repair::Repair;
 use super::sink::{NotSent, Output};
 use super::subscription::{Inserted, Subscription, SubscriptionCounters};
 use super::template::{OutgoingDescriptor, Stamp, Template};
 use crate::counters::Counters;
+use crate::ingress::encoding::Encoding;
 
 /// Header, extensions, RTX number, padding and authentication tag around a payload.
 const ROOM_AROUND: usize = 512;
@@ -65,23 +66,25 @@ pub(super) struct Outgoing<'a> {
     pub(super) descriptor: OutgoingDescriptor<'a>,
     /// RFC 4588: the original sequence number goes in front of a retransmitted payload.
     pub(super) original: Option<u16>,
+    pub(super) redundancy: Redundancy<'a>,
     pub(super) payload: &'a [u8],
     pub(super) padding: usize,
     pub(super) shift: Shift,
 }
 
-/// Send the packets that wait in `history` for this subscription, as far as the pacer allows.
+/// Send the packets of an encoding that wait for this subscription, as far as the pacer allows.
 ///
 /// `pad_to` is the payload length that the peer's other streams have in this round, where joining
 /// them is worth it.
 pub fn forward(
     subscription: &mut Subscription,
-    history: &History,
+    encoding: &Encoding,
     control: &mut SendControl,
     output: &mut impl Output,
     pad_to: usize,
     round: &mut Round<'_>,
 ) -> Progress {
+    let history = &encoding.history;
     skip_expired(subscription, history, round.counters);
     if subscription
         .position
@@ -106,6 +109,13 @@ pub fn forward(
             break;
         };
         subscription.position.cursor += 1;
+        let layer = select(subscription, encoding, slot);
+        if !layer.is_sent {
+            if let Some(placed) = leave_out(subscription, slot) {
+                fill_gap(subscription, slot, placed, control, output, round);
+            }
+            continue;
+        }
         // Most payloads fit after the longest header; the header of this packet may be shorter.
         let may_be_too_long = slot.payload_len() > max_payload_len || slot.descriptor_len() > 0;
         let is_too_long =
@@ -113,11 +123,21 @@ pub fn forward(
         let Some(placed) = place(subscription, slot, is_too_long) else {
             continue;
         };
-        let padding = padding(subscription.audio, slot, target_len);
+        let redundancy = match subscription.stream.red_block {
+            None => Redundancy::default(),
+            block => {
+                let header_len = subscription.stream.template.max_header_len();
+                Redundancy::of(block, history, slot, header_len, round.max_rtp_len)
+            }
+        };
+        let padding = match subscription.stream.red_block {
+            None => padding(subscription.audio, slot, target_len),
+            Some(_) => 0,
+        };
         let packet = Outgoing {
             index: placed.index,
             timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
-            marker: slot.marker,
+            marker: slot.marker || layer.ends_unit,
             carried: slot.carried,
             described: slot.described,
             descriptor: match slot.descriptor_len() {
@@ -125,6 +145,7 @@ pub fn forward(
                 _ => describe(subscription, history, slot, placed.index),
             },
             original: None,
+            redundancy,
             payload: history.payload(slot),
             padding,
             shift: placed.shift,
@@ -146,7 +167,7 @@ pub fn forward(
             continue;
         };
         subscription.counters.packets_sent += 1;
-        subscription.counters.bytes_sent += slot.payload_len() as u64;
+        subscription.counters.bytes_sent += (redundancy.len() + slot.payload_len()) as u64;
         round.counters.audio_packets_sent += u64::from(subscription.audio);
         let latency_us = round.now.micros_since(slot.arrival);
         round.counters.note_latency(latency_us, 1);
@@ -166,6 +187,7 @@ pub fn resend(
     round: &mut Round<'_>,
 ) -> Option<usize> {
     let descriptor = descriptor(subscription, history, slot, placed.index);
+    let marker = marker(subscription, slot);
     let repair = subscription.repair.as_mut()?;
     if is_over_mtu(&repair.template, slot, ORIGINAL_LEN, round) {
         return None;
@@ -173,11 +195,12 @@ pub fn resend(
     let packet = Outgoing {
         index: placed.index,
         timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
-        marker: slot.marker,
+        marker,
         carried: slot.carried,
         described: slot.described,
         descriptor,
         original: None,
+        redundancy: Redundancy::default(),
         payload: history.payload(slot),
         padding: 0,
         shift: placed.shift,
@@ -263,6 +286,7 @@ fn inserted_packet(inserted: &Inserted) -> Outgoing<'_> {
         described: Described::default(),
         descriptor: OutgoingDescriptor::default(),
         original: None,
+        redundancy: Redundancy::default(),
         payload: &inserted.payload,
         padding: 0,
         shift: Shift::default(),
@@ -309,32 +333,39 @@ fn place(subscription: &mut Subscription, slot: &Slot, is_too_long: bool) -> Opt
     }
 }
 
-/// Note that a packet with a dependency descriptor is sent, and return that descriptor.
-fn describe<'a>(
+/// Send padding in place of a packet that is not sent and came late: its receiver misses none.
+fn fill_gap(
     subscription: &mut Subscription,
-    history: &'a History,
     slot: &Slot,
-    index: u64,
-) -> OutgoingDescriptor<'a> {
-    if let Some(descriptors) = subscription.numbers.descriptors.as_deref_mut()
-        && let Some(number) = number(history.descriptor(slot))
-    {
-        descriptors.sent(number);
-    }
-    descriptor(subscription, history, slot, index)
-}
-
-/// Return the dependency descriptor of the packet with an outgoing index.
-fn descriptor<'a>(
-    subscription: &Subscription,
-    history: &'a History,
-    slot: &Slot,
-    index: u64,
-) -> OutgoingDescriptor<'a> {
-    let descriptors = subscription.numbers.descriptors.as_deref();
-    OutgoingDescriptor {
-        bytes: history.descriptor(slot),
-        patch: descriptors.map_or(Patch::default(), |it| it.patch(index)),
+    placed: Placed,
+    control: &mut SendControl,
+    output: &mut impl Output,
+    round: &mut Round<'_>,
+) {
+    let packet = Outgoing {
+        index: placed.index,
+        timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
+        marker: false,
+        carried: ForwardedExtensions::default(),
+        described: Described::default(),
+        descriptor: OutgoingDescriptor::default(),
+        original: None,
+        redundancy: Redundancy::default(),
+        payload: &[],
+        padding: 1,
+        shift: Shift::default(),
+    };
+    let stream = &mut subscription.stream;
+    let sent = send(
+        &stream.template,
+        &mut stream.seal,
+        &packet,
+        control,
+        output,
+        round,
+    );
+    if let Some(sent) = sent {
+        control.sent(sent);
     }
 }
 
@@ -376,7 +407,7 @@ pub(super) fn send(
     output: &mut impl Output,
     round: &mut Round<'_>,
 ) -> Option<usize> {
-    let payload_len = packet.payload.len();
+    let payload_len = packet.redundancy.len() + packet.payload.len();
     let (now, abs_send_time) = (round.now, round.abs_send_time);
     let sent = output.send(stream, packet.index, payload_len + ROOM_AROUND, |buffer| {
         let stamp = Stamp {
@@ -417,6 +448,8 @@ fn write_payload(buffer: &mut [u8], header_len: usize, packet: &Outgoing<'_>) ->
         buffer[len..len + 2].copy_from_slice(&original.to_be_bytes());
         len += 2;
     }
+    packet.redundancy.write(&mut buffer[len..]);
+    len += packet.redundancy.len();
     let payload = &mut buffer[len..len + packet.payload.len()];
     payload.copy_from_slice(packet.payload);
     packet.shift.picture_ids.rewrite(payload, &packet.described);

@@ -6,10 +6,12 @@ use wire::id::Rid;
 use wire::time::Time;
 
 use super::Egress;
+use super::wishes::{Layers, Videos};
 use crate::allocate::Grant;
 use crate::context::Context;
 use crate::ingress::Ingress;
-use crate::keys::SubscriberKey;
+use crate::ingress::encoding::Encoding;
+use crate::keys::{SubscriberKey, SubscriptionKey};
 use crate::message::{Event, VideoQuality};
 use crate::reasons::{BANDWIDTH, LAST_N};
 
@@ -69,15 +71,15 @@ impl Egress {
         context: &mut Context<'_>,
         ingress: &Ingress,
         key: SubscriberKey,
-        grants: &[Grant],
+        (videos, grants): (&Videos, &[Grant]),
         sent_bps: u64,
     ) {
         let Some(subscriber) = self.subscribers.get(key) else {
             return;
         };
-        let video = grants
-            .iter()
-            .filter_map(|grant| self.video_quality(ingress, key, grant));
+        let video = videos.iter().zip(grants);
+        let video = video
+            .filter_map(|((key, layers), grant)| self.video_quality(ingress, *key, layers, grant));
         let event = Event::Quality {
             estimate_bps: subscriber.budget.bps,
             sent_bps,
@@ -89,22 +91,29 @@ impl Egress {
     fn video_quality(
         &self,
         ingress: &Ingress,
-        key: SubscriberKey,
+        key: SubscriptionKey,
+        layers: &Layers,
         grant: &Grant,
     ) -> Option<VideoQuality> {
-        let mut subscriptions = self.subscribers.get(key)?.subscriptions.iter();
-        let subscription = subscriptions.find_map(|key| {
-            let subscription = self.subscriptions.get(*key)?;
-            (subscription.id == grant.id).then_some(subscription)
-        })?;
+        let subscription = self.subscriptions.get(key)?;
         let publication = ingress.publications.get(subscription.publication)?;
-        let rid_of = |nth: usize| publication.encodings[nth].rid.as_ref().map(Rid::to_string);
-        let granted = grant.candidate.map(|rank| publication.order[rank]);
+        let granted = grant.candidate.and_then(|nth| layers.get(nth));
+        let encoding = granted.map(|layer| {
+            let nth = publication.order[usize::from(layer.encoding)];
+            &publication.encodings[nth]
+        });
+        // Without layers the encoding says it all.
+        let layer = granted.filter(|_| encoding.is_some_and(Encoding::has_layers));
         Some(VideoQuality {
             subscription: grant.id,
-            rid: granted.and_then(rid_of),
+            rid: encoding.and_then(|encoding| encoding.rid.as_ref().map(Rid::to_string)),
+            spatial: layer.map(|layer| layer.spatial),
+            temporal: layer.map(|layer| layer.temporal),
             paused: subscription.selection.is_paused,
-            bitrate_bps: granted.map_or(0, |nth| publication.encodings[nth].rates.wire.bps()),
+            bitrate_bps: match (layer, encoding) {
+                (Some(layer), _) => layer.wire_bps,
+                (None, encoding) => encoding.map_or(0, |it| it.rates.wire.bps()),
+            },
             reason: grant.reason,
         })
     }

@@ -1,9 +1,9 @@
 //! What subscribers get of the active speakers.
 
 use super::Egress;
-use super::allocation::Videos;
 use super::subscriber::Subscriber;
 use super::subscription::Subscription;
+use super::wishes::Videos;
 use crate::allocate::Grant;
 use crate::context::Context;
 use crate::ingress::{Ingress, Place};

@@ -1,6 +1,8 @@
 //! One subscriber receiving one publication: an outgoing stream and its position in a history.
 
 use rtc::codec::{Codec, Rewriter};
+use rtc::layers::Layer;
+use rtc::layers::filter::LayerFilter;
 use rtc::outbound::report::SenderReports;
 use rtc::outbound::sequence::{Placed, SequenceMap};
 use rtc::srtp::SealStream;
@@ -75,6 +77,8 @@ pub struct Position {
     pub current: Option<usize>,
     /// Position in its history of the next packet to send.
     pub cursor: u64,
+    /// Selects layers of it, where not all packets are sent or descriptors are changed.
+    pub filter: Option<Box<LayerFilter>>,
     /// The packet inserted last.
     pub inserted: Option<Box<Inserted>>,
     /// The switch that waits for a keyframe.
@@ -107,6 +111,8 @@ pub struct OutgoingStream {
     pub template: Template,
     /// SSRC of its packets.
     pub ssrc: Ssrc,
+    /// Payload type of the blocks where it is redundant audio (RFC 2198).
+    pub red_block: Option<u8>,
 }
 
 /// Which encoding is wanted, and why another may be sent.
@@ -116,6 +122,8 @@ pub struct Selection {
     pub target: Target,
     /// How the subscriber shows it.
     pub preference: Preference,
+    /// The layer of the encoding that is granted.
+    pub layer: Layer,
     /// Whether it is paused for want of bandwidth.
     pub is_paused: bool,
     /// Reason of the last change of encoding.
@@ -188,6 +196,7 @@ impl Subscription {
         let template = |ssrc, payload_type| {
             Template::new(Ssrc(ssrc), PayloadType(payload_type), mid, &ids, audio)
         };
+        let red = request.red_payload_type.filter(|_| audio);
         let random = context.random.next_u64();
         let repair = request
             .rtx_ssrc
@@ -217,14 +226,16 @@ impl Subscription {
             counters: SubscriptionCounters::default(),
             stream: OutgoingStream {
                 seal: None,
-                template: template(request.ssrc, request.payload_type),
+                template: template(request.ssrc, red.unwrap_or(request.payload_type)),
                 ssrc: Ssrc(request.ssrc),
+                red_block: red.map(|_| request.payload_type),
             },
             repair,
             feedback: Feedback::of(&request.feedback),
             selection: Selection {
                 target: request.target,
                 preference: request.preference,
+                layer: Layer::ALL,
                 is_paused: false,
                 last_reason: "none",
             },

@@ -4,10 +4,10 @@ use rtc::codec::h264::MAX_STAP_A_LEN;
 use rtc::outbound::history::{History, Slot};
 use rtc::outbound::sequence::Shift;
 use rtc::timeline::{Alignment, REPORT_WAIT, SourceClock};
+use wire::dependency::frame_number;
 use wire::id::Rid;
 use wire::time::Time;
 
-use super::descriptors::number;
 use super::selection::FRESH_KEYFRAME;
 use super::subscription::{Inserted, PendingSwitch, Subscription};
 use super::{Demand, Egress};
@@ -138,7 +138,7 @@ fn switch(
         picture_ids: numbers.rewriter.switch(&slot.described),
     };
     numbers.map.switch_source(source, slot.index, shift);
-    if let Some(number) = number(encoding.history.descriptor(slot)) {
+    if let Some(number) = frame_number(encoding.history.descriptor(slot)) {
         let descriptors = numbers.descriptors.get_or_insert_default();
         descriptors.switch(number, numbers.map.next_index());
     }
@@ -150,6 +150,7 @@ fn switch(
             is_due: true,
         })
     });
+    subscription.start_layers(encoding);
     let standing = &mut subscription.position;
     standing.inserted = inserted;
     standing.cursor = first_of_frame(&encoding.history, position, slot.index);

@@ -125,6 +125,12 @@ impl Template {
         self.layout.places.transport_sequence.is_some()
     }
 
+    /// Return whether the subscriber takes dependency descriptors.
+    #[must_use]
+    pub fn takes_descriptors(&self) -> bool {
+        self.described.is_some()
+    }
+
     /// Return the most bytes of the header of a packet with a dependency descriptor of this length,
     /// 0: none.
     #[must_use]

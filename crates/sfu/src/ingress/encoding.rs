@@ -102,6 +102,12 @@ impl Encoding {
         self.history.clear(pool);
     }
 
+    /// Return whether several layers of it can be sent.
+    #[must_use]
+    pub fn has_layers(&self) -> bool {
+        !self.rates.layers.list().is_empty()
+    }
+
     /// Count a packet.
     pub fn count(&mut self, packet: &Packet<'_>) {
         self.counters.packets += 1;

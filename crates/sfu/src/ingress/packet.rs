@@ -1,5 +1,6 @@
 //! A packet as a source delivers it.
 
+use wire::dependency::frame_number;
 use wire::extension::Values;
 use wire::id::Ssrc;
 
@@ -20,4 +21,12 @@ pub struct Packet<'a> {
     pub values: &'a Values<'a>,
     /// RTP payload.
     pub payload: &'a [u8],
+}
+
+impl Packet<'_> {
+    /// Return the frame number of its dependency descriptor.
+    #[must_use]
+    pub fn frame_number(&self) -> Option<u16> {
+        frame_number(self.values.dependency_descriptor?)
+    }
 }

@@ -2,6 +2,7 @@
 
 use wire::time::Time;
 
+use super::layer_rates::LayerRates;
 use super::meter::Meter;
 use super::wire_rate::WireRate;
 
@@ -12,6 +13,8 @@ pub struct Rates {
     pub meter: Meter,
     /// The bitrate for allocations.
     pub wire: WireRate,
+    /// Its layers.
+    pub layers: LayerRates,
     /// Bit/s for the pacers of its subscribers.
     pub paced_bps: u64,
 }
@@ -21,6 +24,9 @@ impl Rates {
     pub fn update(&mut self, now: Time) -> bool {
         let bps = self.meter.bps(now);
         self.wire.update(now);
+        if bps > 0 {
+            self.layers.update();
+        }
         self.update_paced_rate(bps)
     }
 

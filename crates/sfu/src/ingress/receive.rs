@@ -152,6 +152,11 @@ impl Ingress {
         let starts_keyframe = described.starts_keyframe() && !publication.audio;
         let (wire, len) = (&mut encoding.rates.wire, packet.payload.len());
         wire.add(context.now, packet.timestamp, starts_keyframe, len);
+        if !publication.audio {
+            let (number, layers) = (packet.frame_number(), encoding.stream.layers.as_deref());
+            let rates = &mut encoding.rates.layers;
+            rates.count(&described.info, number, layers, len);
+        }
         if starts_keyframe {
             let of_payload = || frame_size(publication.codec, packet.payload);
             let size = encoding.stream.frame_size().or_else(of_payload);

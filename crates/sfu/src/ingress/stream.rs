@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use rtc::codec::dependency::DependencyReader;
 use rtc::codec::frame_size::FrameSize;
 use rtc::codec::h264::ParameterSets;
 use rtc::codec::{Codec, Described, describe};
 use rtc::inbound::loss::DuplicateFilter;
 use rtc::inbound::nack::NackTracker;
 use rtc::inbound::report::InboundStats;
+use rtc::layers::described::DescribedLayers;
 use rtc::timeline::SourceClock;
 use wire::extension::AbsCaptureTime;
 use wire::id::Ssrc;
@@ -62,7 +62,7 @@ pub struct Stream {
     /// Values that senders put on some packets only.
     pub remembered: Remembered,
     /// Reads its dependency descriptors, once there was one.
-    pub dependencies: Option<Box<DependencyReader>>,
+    pub layers: Option<Box<DescribedLayers>>,
 }
 
 impl Stream {
@@ -78,7 +78,7 @@ impl Stream {
             clock: SourceClock::new(clock_rate),
             report: None,
             remembered: Remembered::default(),
-            dependencies: None,
+            layers: None,
         }
     }
 
@@ -125,7 +125,7 @@ impl Stream {
     pub fn describe(&mut self, codec: Codec, packet: &Packet<'_>) -> Described {
         let mut described = describe(codec, packet.payload, packet.marker);
         if let Some(bytes) = packet.values.dependency_descriptor {
-            let reader = self.dependencies.get_or_insert_default();
+            let reader = self.layers.get_or_insert_default();
             match reader.read(bytes) {
                 Ok(frame) => frame.describe(&mut described),
                 Err(_) => described = Described::unreadable(packet.marker),
@@ -134,12 +134,21 @@ impl Stream {
         described
     }
 
+    /// Return the frame size of a spatial layer, where dependency descriptors tell it.
+    #[must_use]
+    pub fn layer_size(&self, spatial: u8) -> Option<FrameSize> {
+        let structure = self.layers.as_ref()?.structure()?;
+        let sizes = structure.resolutions.as_ref()?;
+        let (width, height) = *sizes.get(usize::from(spatial))?;
+        Some((u16::try_from(width).ok()?, u16::try_from(height).ok()?))
+    }
+
     /// Return the frame size of the highest layer, where dependency descriptors tell it.
     #[must_use]
     pub fn frame_size(&self) -> Option<FrameSize> {
-        let structure = self.dependencies.as_ref()?.structure()?;
-        let (width, height) = *structure.resolutions.as_ref()?.last()?;
-        Some((u16::try_from(width).ok()?, u16::try_from(height).ok()?))
+        let structure = self.layers.as_ref()?.structure()?;
+        let top = structure.spatial_layers().checked_sub(1)?;
+        self.layer_size(top as u8)
     }
 
     /// Process a sender report, which maps RTP timestamps to wall time.

@@ -32,6 +32,7 @@ impl Ingress {
         for nth in 0..publication.encodings.len() {
             let encoding = &mut publication.encodings[nth];
             encoding.history.expire(context.now, keep, context.pool);
+            changes.selection |= encoding.rates.layers.take_change();
             changes.paced_rates |= u8::from(encoding.update_rates(context.now)) << nth;
             if let Some(reason) = encoding.detect_inactive(context.now) {
                 changes.selection = true;

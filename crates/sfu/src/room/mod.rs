@@ -99,6 +99,7 @@ impl Room {
             Timer::Encodings(key) => self.update_encodings(context, key),
             Timer::Keyframe(key) => self.send_keyframe_request(context, key),
             Timer::SwitchDeadline(key) => egress.report_late_switch(context, key),
+            Timer::LayerDeadline(key) => egress.demand_layer_keyframe(context, key),
             Timer::Speakers => self.update_speakers(context),
         }
         self.pass_on_demands(context);

@@ -116,6 +116,15 @@ pub struct Differences {
 /// Differences by chain, 0 beyond the chains.
 pub type Chains = [u8; MAX_TARGETS];
 
+/// Return the frame number of a descriptor, without reading the rest.
+#[must_use]
+pub fn frame_number(descriptor: &[u8]) -> Option<u16> {
+    Some(u16::from_be_bytes([
+        *descriptor.get(1)?,
+        *descriptor.get(2)?,
+    ]))
+}
+
 impl Descriptor {
     /// Describe a frame as its template does, in a packet amid the frame.
     #[must_use]

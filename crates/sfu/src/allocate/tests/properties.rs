@@ -62,6 +62,7 @@ fn any_wish() -> impl Strategy<Value = AnyWish> {
         prop::option::weighted(0.2, 0..4_u8),
         size,
         prop::option::weighted(0.2, 1..70_u16),
+        prop::option::weighted(0.2, (0..4_u8, 0..4_u8)),
     );
     let held = prop_oneof![
         Just(Held::New),
@@ -69,20 +70,24 @@ fn any_wish() -> impl Strategy<Value = AnyWish> {
         (0..7_usize).prop_map(Held::Candidate)
     ];
     (rank, ask, any_candidates(), held).prop_map(
-        |((pinned, priority, screen, speaker), (encoding, size, fps), candidates, held)| AnyWish {
-            rank: Rank {
-                pinned,
-                priority,
-                screen,
-                speaker,
-            },
-            ask: Ask {
-                encoding,
-                size: size.map(|(width, height)| FrameSize { width, height }),
-                fps,
-            },
-            candidates,
-            held,
+        |((pinned, priority, screen, speaker), (encoding, size, fps, layer), candidates, held)| {
+            AnyWish {
+                rank: Rank {
+                    pinned,
+                    priority,
+                    screen,
+                    speaker,
+                },
+                ask: Ask {
+                    encoding,
+                    size: size.map(|(width, height)| FrameSize { width, height }),
+                    fps,
+                    spatial: layer.map(|(spatial, _)| spatial),
+                    temporal: layer.map(|(_, temporal)| temporal),
+                },
+                candidates,
+                held,
+            }
         },
     )
 }
