@@ -7,6 +7,7 @@ mod allocation;
 pub mod audience;
 mod budget;
 pub mod control;
+mod copies;
 pub mod descriptors;
 mod feedback;
 mod flush;
