@@ -6,7 +6,7 @@ trip, ten times at most), and retransmissions are lost as well. FEC is XOR parit
 of a frame, as ULPFEC and FlexFEC with one row have it; what it cannot repair is requested. A frame
 is shown when it and all before it are complete, and not before the playout delay of the receiver:
 none, or the round trip and a frame interval, as libwebrtc has it once it has sent NACKs. A gap
-freezes the picture from max(3 intervals, 1 interval + 150 ms) on.
+freezes the video from max(3 intervals, 1 interval + 150 ms) on.
 
     python tools/fec_simulation.py --seeds 20 --seconds 60
 """
@@ -58,7 +58,7 @@ class Outcome:
 
     @property
     def frozen(self) -> float:
-        """Share of the time in which the picture stands."""
+        """Share of the time in which the video stands."""
         return self.frozen_s / self.played_s
 
     @property
