@@ -30,7 +30,7 @@ fn state(call: &mut Call, viewer: &Viewer) -> (bool, String) {
 
 #[test]
 fn video_is_paused_where_only_audio_fits_and_returns() {
-    let (mut call, viewer) = viewed(1, true, wide(), narrow(1_000_000));
+    let (mut call, viewer, _) = viewed(1, true, wide(), narrow(1_000_000));
     let viewers = std::slice::from_ref(&viewer);
     run_steps(&mut call, viewers, &[(1_000, 8_000), (100, 4_000)], 1);
     assert_eq!(state(&mut call, &viewer), (true, "bandwidth".into()));
