@@ -21,6 +21,7 @@ class ServerCounters(msgspec.Struct):
     retransmitted_packets_sent: int = 0
     retransmitted_packets_received: int = 0
     packets_lost: int = 0
+    audio_packets_recovered: int = 0
     nacks_received: int = 0
     nacks_sent: int = 0
     nacks_unanswered: int = 0

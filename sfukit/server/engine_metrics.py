@@ -118,6 +118,11 @@ def _rtp(counters: ServerCounters) -> Iterator[Metric]:
     yield _single(
         "sfukit_rtp_packets_lost", "RTP packets lost from publishers", counters.packets_lost
     )
+    yield _single(
+        "sfukit_red_packets_recovered",
+        "Lost audio packets of publishers that a later packet had too (RED)",
+        counters.audio_packets_recovered,
+    )
 
 
 def _feedback(counters: ServerCounters) -> Metric:

@@ -164,6 +164,7 @@ class Publish(Command, tag="publish"):
     extensions: dict[str, int]
     feedback: list[str]
     fid_groups: list[tuple[int, int]] = []
+    red_payload_type: int | None = None
     dynacast: bool = False
     screen: bool = False
 
@@ -188,6 +189,7 @@ class Subscribe(Command, tag="subscribe"):
     extensions: dict[str, int]
     cname: str
     feedback: tuple[str, ...] = ()
+    red_payload_type: int | None = None
     target: Target = AutoTarget()
     preference: Preference = Preference()
 

@@ -93,6 +93,7 @@ class Publication:
             extensions=track.extensions,
             feedback=list(track.feedback),
             fid_groups=track.fid_groups,
+            red_payload_type=track.red.payload_type if track.red else None,
             dynacast=self.owner.dynacast and self._has_publisher_rids,
             screen=self.source.startswith("screen"),
         )
@@ -104,6 +105,7 @@ class Publication:
             current.kind == track.kind
             and current.codec == track.codec
             and current.rtx_payload_type == track.rtx_payload_type
+            and current.red == track.red
             and current.encodings == track.encodings
             and current.extensions == track.extensions
         )

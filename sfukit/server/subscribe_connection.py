@@ -224,6 +224,7 @@ class SubscribeConnection:
             cname=publication.owner.cname,
             ssrc=self._core.ids.ssrc(),
             rtx_ssrc=self._core.ids.ssrc() if publication.kind == "video" else None,
+            red=publication.track.red is not None,
         )
 
     def _add(self, publication: Publication, track: Track) -> None:
@@ -285,6 +286,7 @@ class SubscribeConnection:
             mid=accepted.mid,
             payload_type=accepted.numbers.payload_type,
             rtx_payload_type=accepted.numbers.rtx_payload_type,
+            red_payload_type=accepted.numbers.red_payload_type,
             ssrc=track.ssrc,
             rtx_ssrc=track.rtx_ssrc if accepted.numbers.rtx_payload_type is not None else None,
             extensions=accepted.extensions,

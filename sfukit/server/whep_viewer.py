@@ -246,6 +246,7 @@ class WhepViewer:
                 extensions=track.extensions,
                 stream_id=publication.stream_id,
                 cname=publication.owner.cname,
+                red=track.red is not None,
             )
             sources.setdefault(track.kind, source)
         return sources
@@ -265,6 +266,7 @@ class WhepViewer:
             mid=played.engine_mid,
             payload_type=played.numbers.payload_type,
             rtx_payload_type=played.numbers.rtx_payload_type,
+            red_payload_type=played.numbers.red_payload_type,
             ssrc=played.ssrc,
             rtx_ssrc=played.rtx_ssrc,
             extensions=played.extensions,

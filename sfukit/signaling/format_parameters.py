@@ -10,6 +10,8 @@ from sfukit.signaling.grammar import TOKEN_CHARACTERS
 
 DEFAULT_H264_PROFILE = "42e01f"
 
+# The payload types of the blocks of RED (RFC 2198 section 5), which are not parameters.
+RED_BLOCKS = re.compile(r"[0-9]{1,3}(?:/[0-9]{1,3}){1,31}")
 _MOST = 32
 _NAME = re.compile(rf"[{TOKEN_CHARACTERS}]{{1,64}}")
 _UNKNOWN = re.compile(r"[!-:<-~]{1,256}")  # visible, no semicolon

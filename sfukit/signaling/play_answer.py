@@ -15,6 +15,7 @@ from sfukit.signaling.offer_rules import (
     place,
     usable_extensions,
 )
+from sfukit.signaling.redundancy import red_of
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec, Section, Session
 from sfukit.signaling.send_section import PayloadTypes, rejected_lines, send_lines
@@ -31,6 +32,7 @@ class Source(msgspec.Struct, frozen=True):
     extensions: dict[str, int]
     stream_id: str
     cname: str
+    red: bool = False
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -127,6 +129,10 @@ def _idle(media: Section) -> NegotiatedCodec | None:
     return None if media.rejected else negotiate(media.kind, media.codecs())
 
 
+def _red(media: Section, agreed: NegotiatedCodec) -> Codec | None:
+    return red_of(agreed.codec, media.codecs())
+
+
 def _receives(media: Section) -> bool:
     return not media.rejected and media.direction in ("recvonly", "sendrecv")
 
@@ -139,7 +145,10 @@ def _played(
     new_ssrc: Callable[[], int],
     transport_wide: bool,
 ) -> Played:
-    numbers = PayloadTypes(agreed.codec.payload_type, agreed.rtx_payload_type)
+    red = _red(media, agreed) if source.red else None
+    numbers = PayloadTypes(
+        agreed.codec.payload_type, agreed.rtx_payload_type, red.payload_type if red else None
+    )
     usable = extensions.to_subscriber(
         source.extensions, usable_extensions(media), transport_wide=transport_wide
     )

@@ -16,6 +16,7 @@ from sfukit.signaling.offer_rules import (
     place,
     usable_extensions,
 )
+from sfukit.signaling.redundancy import preferred_red, red_lines, with_red
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec, Section, Session
 from sfukit.signaling.send_section import rejected_lines
@@ -51,6 +52,7 @@ class Published(msgspec.Struct, frozen=True):
     feedback: tuple[str, ...]
     stream_id: str
     fid_groups: list[tuple[int, int]] = []
+    red: Codec | None = None
 
 
 class PublishAnswer(msgspec.Struct, frozen=True):
@@ -104,7 +106,11 @@ def answer_publisher(
     tracks = [line.track for line in lines if line.track and not line.idle]
     _check_counts(tracks, rules)
     accepted = [(line.media, line.track) for line in lines if line.track]
-    check_meanings((media, track.codec, track.rtx_payload_type) for media, track in accepted)
+    check_meanings(
+        entry
+        for media, track in accepted
+        for entry in with_red(media, track.codec, track.rtx_payload_type, track.red)
+    )
     text = _write(offer, local.facing(remote), rules, lines, version)
     return PublishAnswer(text, tracks, remote, known)
 
@@ -149,6 +155,7 @@ def _published(
         _feedback(agreed, taken),
         media.msid[0][0] if media.msid else "-",
         _fid_groups(media, agreed),
+        preferred_red(agreed.codec, media.codecs()),
     )
 
 
@@ -242,6 +249,8 @@ def _section(
     line: _MediaAnswer, track: Published, local: LocalTransport, rules: PublishRules
 ) -> str:
     payload_types = str(track.codec.payload_type)
+    if track.red is not None:
+        payload_types = f"{track.red.payload_type} {payload_types}"
     if track.rtx_payload_type is not None:
         payload_types += f" {track.rtx_payload_type}"
     limit = ""
@@ -268,6 +277,8 @@ def _codec_lines(track: Published) -> str:
     )
     if fmtp:
         lines.append(f"a=fmtp:{number} {fmtp}\r\n")
+    if track.red is not None:
+        lines.append(red_lines(track.red.payload_type, number))
     if track.rtx_payload_type is not None:
         lines.append(f"a=rtpmap:{track.rtx_payload_type} rtx/{codec.clock_rate}\r\n")
         lines.append(f"a=fmtp:{track.rtx_payload_type} apt={number}\r\n")

@@ -307,7 +307,10 @@ def _fmtp(section: Section, value: str) -> None:
     name, _, parameters = value.partition(" ")
     payload_type = grammar.payload_type(name)
     table = section.parameters[payload_type] = format_parameters.read(parameters)
-    section.fmtps[payload_type] = format_parameters.write(table)
+    is_red = format_parameters.RED_BLOCKS.fullmatch(parameters.strip(" \t")) is not None
+    section.fmtps[payload_type] = (
+        parameters.strip(" \t") if is_red else format_parameters.write(table)
+    )
 
 
 def _rtcp_fb(section: Section, value: str) -> None:

@@ -7,6 +7,7 @@ import msgspec
 
 from sfukit.signaling import congestion
 from sfukit.signaling.codecs import sent_parameters
+from sfukit.signaling.redundancy import red_lines
 from sfukit.signaling.sdp import Codec, Section
 
 _SENT_FEEDBACK = {"audio": ("nack",), "video": ("nack", "nack pli", "ccm fir")}
@@ -18,12 +19,13 @@ class PayloadTypes(msgspec.Struct, frozen=True):
 
     payload_type: int
     rtx_payload_type: int | None
+    red_payload_type: int | None = None
 
     @property
     def formats(self) -> str:
-        """The formats of the m-line."""
-        rtx = self.rtx_payload_type
-        return f"{self.payload_type}" if rtx is None else f"{self.payload_type} {rtx}"
+        """The formats of the m-line, the one that is sent first."""
+        numbers = (self.red_payload_type, self.payload_type, self.rtx_payload_type)
+        return " ".join([str(number) for number in numbers if number is not None])
 
 
 class SentTrack(Protocol):
@@ -100,6 +102,8 @@ def _codec_lines(
     lines = f"a=rtpmap:{number} {codec_name}/{codec.clock_rate}{channels}\r\n{values}"
     if fmtp:
         lines += f"a=fmtp:{number} {fmtp}\r\n"
+    if numbers.red_payload_type is not None:
+        lines += red_lines(numbers.red_payload_type, number)
     if (rtx := numbers.rtx_payload_type) is not None:
         lines += f"a=rtpmap:{rtx} rtx/{codec.clock_rate}\r\na=fmtp:{rtx} apt={number}\r\n"
     return lines

@@ -17,6 +17,7 @@ from enum import Enum, auto
 import msgspec
 
 from sfukit.signaling import congestion, extensions
+from sfukit.signaling.redundancy import RED
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec, Section, Session
 from sfukit.signaling.send_section import (
@@ -30,6 +31,7 @@ from sfukit.signaling.transport import LocalTransport, RemoteParameters, remote_
 
 MAX_SLOTS = 60
 _FIRST_PAYLOAD_TYPE = {"opus": 111, "VP8": 96, "VP9": 98, "AV1": 45, "H264": 102}
+_RED_PAYLOAD_TYPE = 63
 _USUAL_PAYLOAD_TYPES = frozenset(_FIRST_PAYLOAD_TYPE.values())
 _SPARE_PAYLOAD_TYPES: tuple[int, ...] = tuple(
     number
@@ -52,6 +54,7 @@ class Track(msgspec.Struct, frozen=True):
     cname: str
     ssrc: int
     rtx_ssrc: int | None
+    red: bool = False
 
 
 class Phase(Enum):
@@ -227,8 +230,11 @@ class SubscribeOffers:
         if slot.phase is Phase.LIVE:
             return
         slot.phase = Phase.LIVE
-        if str(numbers.rtx_payload_type) not in media.formats:
-            numbers = PayloadTypes(numbers.payload_type, None)
+        numbers = PayloadTypes(
+            numbers.payload_type,
+            _taken(numbers.rtx_payload_type, media),
+            _taken(numbers.red_payload_type, media),
+        )
         feedback = congestion.agreed(
             congestion.offered(track.kind, track.extensions),
             media.feedback_of(numbers.payload_type),
@@ -269,13 +275,12 @@ class SubscribeOffers:
         for slot in described:
             if slot.bitstream == bitstream:
                 return slot.numbers
-        used = {
-            number
-            for slot in described
-            for number in (slot.numbers.payload_type, slot.numbers.rtx_payload_type)
-        }
+        used = {number for slot in described for number in msgspec.structs.astuple(slot.numbers)}
         first = _FIRST_PAYLOAD_TYPE[track.codec_name]
         free = [number for number in (first, *_SPARE_PAYLOAD_TYPES) if number not in used]
+        if track.kind == "audio" and track.red:
+            left = sorted(free[1:], key=lambda number: number != _RED_PAYLOAD_TYPE)
+            return PayloadTypes(free[0], None, left[0]) if left else None
         if track.kind == "audio":
             return PayloadTypes(free[0], None) if free else None
         return PayloadTypes(free[0], free[1]) if len(free) > 1 else None
@@ -292,13 +297,20 @@ class SubscribeOffers:
 
 
 def _bitstream(track: Track) -> Bitstream:
-    return track.codec_name, sent_fmtp(track.codec_name, track.codec)
+    name = f"{track.codec_name} with {RED}" if track.red else track.codec_name
+    return name, sent_fmtp(track.codec_name, track.codec)
+
+
+def _taken(number: int | None, media: Section) -> int | None:
+    return number if str(number) in media.formats else None
 
 
 def _meanings(bitstream: Bitstream, numbers: PayloadTypes) -> dict[int, Bitstream]:
     meanings = {numbers.payload_type: bitstream}
     if numbers.rtx_payload_type is not None:
         meanings[numbers.rtx_payload_type] = ("rtx", f"apt={numbers.payload_type}")
+    if numbers.red_payload_type is not None:
+        meanings[numbers.red_payload_type] = (RED, f"{numbers.payload_type}")
     return meanings
 
 

@@ -1,6 +1,6 @@
 //! Audio: every packet is a keyframe; Opus DTX is detected; RED is parsed.
 
-use rtc::codec::red::{Primary, primary};
+use rtc::codec::red::{Primary, blocks, primary};
 use rtc::codec::{Codec, Kind, describe};
 
 fn is_dtx(payload: &[u8]) -> bool {
@@ -72,4 +72,30 @@ fn red_with_wrong_lengths_is_unreadable() {
         assert_eq!(primary(payload), None);
         assert!(!describe(Codec::Red, payload, false).readable);
     }
+}
+
+#[test]
+fn red_of_chromium_has_the_packet_before() {
+    let lines = include_str!("fixtures/red_chromium.txt").lines();
+    let mut before: Option<(u32, Vec<u8>)> = None;
+    let mut packets = 0;
+    for line in lines.filter(|line| !line.starts_with('#')) {
+        let (timestamp, hex) = line.split_once(' ').unwrap();
+        let timestamp: u32 = timestamp.parse().unwrap();
+        let digits = hex.as_bytes().chunks(2);
+        let payload: Vec<u8> = digits
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        let read = blocks(&payload).expect("RED");
+        assert_eq!(read.primary.payload_type, 111);
+        let redundant = read.redundant().iter();
+        let redundant: Vec<_> = redundant
+            .map(|it| (timestamp.wrapping_sub(it.offset), it.payload.to_vec()))
+            .collect();
+        assert_eq!(redundant, Vec::from_iter(before));
+        assert!(describe(Codec::Opus, read.primary.payload, false).readable);
+        before = Some((timestamp, read.primary.payload.to_vec()));
+        packets += 1;
+    }
+    assert_eq!(packets, 16);
 }

@@ -45,6 +45,8 @@ counters! {
     audio_packets_sent,
     /// Audio packets among those received.
     audio_packets_received,
+    /// Lost audio packets of publishers whose payload a later packet had too (RED).
+    audio_packets_recovered,
     /// Padding bytes added to join packets into runs.
     padding_bytes_sent,
     /// Packets of padding sent by bandwidth probes.

@@ -21,6 +21,12 @@ impl Deadline {
         self.0.is_some()
     }
 
+    /// Return whether a timer is pending that fires no later than this.
+    #[must_use]
+    pub fn is_set_by(&self, at: Time) -> bool {
+        self.0.is_some_and(|set| set <= at)
+    }
+
     /// Return whether the deadline has passed, and clear it if so.
     #[must_use]
     pub fn expired(&mut self, now: Time) -> bool {

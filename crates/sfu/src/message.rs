@@ -218,6 +218,9 @@ pub struct PublishRequest {
     pub payload_type: u8,
     /// RFC 4588 payload type, where negotiated.
     pub rtx_payload_type: Option<u8>,
+    /// RFC 2198 payload type, where negotiated: its blocks are of the payload type above.
+    #[serde(default)]
+    pub red_payload_type: Option<u8>,
     /// RFC 9143 media id.
     pub mid: String,
     /// One, or one for each rid.
@@ -255,6 +258,9 @@ pub struct SubscribeRequest {
     pub payload_type: u8,
     /// RFC 4588 payload type, where negotiated.
     pub rtx_payload_type: Option<u8>,
+    /// RFC 2198 payload type of audio, where negotiated: each packet has the one before it too.
+    #[serde(default)]
+    pub red_payload_type: Option<u8>,
     /// Never used before on this transport.
     pub ssrc: u32,
     /// Never used before on this transport.

@@ -177,6 +177,7 @@ fn request(world: &mut World, publication: u32) -> SubscribeRequest {
         mid: "0".into(),
         payload_type: 96,
         rtx_payload_type: None,
+        red_payload_type: None,
         ssrc: 77,
         rtx_ssrc: None,
         extensions: std::collections::BTreeMap::new(),

@@ -44,8 +44,8 @@ pub fn codec(data: &[u8]) {
         };
         rewrite(codec, payload, marker, &described, shift);
         keep_parameter_sets(&mut sets, payload);
-        if let Some(block) = red::primary(payload) {
-            assert!(block.payload.len() < payload.len());
+        if let Some(blocks) = red::blocks(payload) {
+            check_red(&blocks, payload.len());
         }
     }
 }
@@ -135,5 +135,18 @@ pub fn dependency(data: &[u8]) {
             (frame.info, frame.dependencies)
         );
         assert_eq!(again.number, frame.number.wrapping_sub(number));
+    }
+}
+
+/// The blocks and their headers are the whole payload.
+fn check_red(blocks: &red::Blocks<'_>, len: usize) {
+    let redundant = blocks.redundant().iter();
+    let redundant: usize = redundant.map(|it| 4 + it.payload.len()).sum();
+    assert_eq!(redundant + 1 + blocks.primary.payload.len(), len);
+    let mut out = [0; red::HEADERS_LEN];
+    for block in blocks.redundant() {
+        let written = red::write_headers(&mut out, block.payload_type, Some((block.offset, 0)));
+        let read = red::blocks(&out[..written]).map(|it| it.redundant()[0].offset);
+        assert_eq!(read, Some(block.offset));
     }
 }

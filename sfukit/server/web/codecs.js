@@ -38,3 +38,10 @@ export function preferCodec(transceiver, codec) {
   const first = codecs.filter(isOf(codec));
   transceiver.setCodecPreferences([...first, ...codecs.filter((entry) => !first.includes(entry))]);
 }
+
+// Offer RED (RFC 2198) first: each packet has the audio of the one before it too.
+export function preferRedundantAudio(transceiver) {
+  const codecs = RTCRtpSender.getCapabilities("audio")?.codecs ?? [];
+  const isRed = ({ mimeType }) => mimeType.toLowerCase() === "audio/red";
+  if (codecs.some(isRed)) transceiver.setCodecPreferences([...codecs.filter(isRed), ...codecs.filter((entry) => !isRed(entry))]);
+}

@@ -1,6 +1,6 @@
 // The publish connection (target 0): only the client offers.
 
-import { preferCodec, sendEncodings } from "./codecs.js";
+import { preferCodec, preferRedundantAudio, sendEncodings } from "./codecs.js";
 import { Connection } from "./connection.js";
 
 export class PublishConnection extends Connection {
@@ -17,6 +17,7 @@ export class PublishConnection extends Connection {
     if (isVideo) parameters.sendEncodings = sendEncodings(codec);
     const transceiver = this.pc.addTransceiver(track, parameters);
     if (isVideo) preferCodec(transceiver, codec);
+    else preferRedundantAudio(transceiver);
     this.#sources.set(transceiver, source);
   }
 

@@ -94,6 +94,12 @@ impl DuplicateFilter {
         DuplicateFilter::default()
     }
 
+    /// Return the highest index received.
+    #[must_use]
+    pub fn highest(&self) -> Option<u64> {
+        self.highest
+    }
+
     /// Record a packet and return whether it is new.
     #[inline]
     pub fn receive(&mut self, index: u64) -> Freshness {

@@ -18,15 +18,13 @@ pub const GRACE: Duration = Duration::from_millis(300);
 /// they do not, the queue grows and ends the wait.
 pub const LONG_GRACE: Duration = Duration::from_secs(2);
 const A_LITTLE_PERCENT: u64 = 115;
-const HARMLESS_QUEUE: Duration = Duration::from_millis(30);
+const HARMLESS_QUEUE: Duration = Duration::from_millis(40);
 /// Queueing delay above which layers are removed at once.
 pub const FULL_QUEUE: Duration = Duration::from_millis(100);
 /// Ratio of packets lost above which layers are removed at once.
 pub const FULL_LOSS: f32 = 0.10;
 /// What an added layer leaves to spare.
-const SPARE_PERCENT: u32 = 15;
-/// The same after a probe, which measures what is free.
-const PROBED_SPARE_PERCENT: u32 = 10;
+const SPARE_PERCENT: u32 = 10;
 /// The same while anything more has failed not long ago.
 const FAILED_SPARE_PERCENT: u32 = 25;
 /// How far an estimate rises before removed layers are added again. An estimate that varies by 10 %
@@ -131,8 +129,10 @@ impl Hysteresis {
                 rise: Rise::ANY,
             };
         };
-        let is_full =
-            signals.queueing.is_some_and(|it| it > FULL_QUEUE) || signals.loss > FULL_LOSS;
+        // What is lost while nothing waits is not lost to a full link.
+        let is_empty = signals.queueing.is_some_and(|it| it < HARMLESS_QUEUE);
+        let is_full = signals.queueing.is_some_and(|it| it > FULL_QUEUE)
+            || (signals.loss > FULL_LOSS && !is_empty);
         if signals.need_bps <= estimate_bps {
             self.below_since = None;
             return Decision {
@@ -150,12 +150,15 @@ impl Hysteresis {
         };
         let since = *self.below_since.get_or_insert(now);
         // The estimate may be too low by a little where nothing waits in the queue.
-        let is_harmless = is_little && signals.queueing.is_some_and(|it| it < HARMLESS_QUEUE);
+        let is_harmless = is_little && is_empty;
         if is_full || now.since(since) >= grace && !is_harmless {
             self.below_since = None;
             self.sent = (0, now);
             self.removed_at_bps = Some(estimate_bps);
-            self.failures.note_removal(now);
+            // Without probes nothing would show that the link has become wider.
+            if signals.queueing.is_some() {
+                self.failures.note_removal(now);
+            }
             return Decision {
                 estimate_bps: Some(estimate_bps),
                 sent_bps: 0,
@@ -204,10 +207,9 @@ impl Hysteresis {
             .removed_at_bps
             .filter(|removed| !signals.probe_passed && !has_recovered(*removed));
         Rise {
-            spare_percent: match (self.failures.is_held(now), signals.probe_passed) {
-                (true, _) => FAILED_SPARE_PERCENT,
-                (false, true) => PROBED_SPARE_PERCENT,
-                (false, false) => SPARE_PERCENT,
+            spare_percent: match self.failures.is_held(now) {
+                true => FAILED_SPARE_PERCENT,
+                false => SPARE_PERCENT,
             },
             ceiling_bps: self
                 .removed_at_bps
@@ -340,18 +342,20 @@ mod tests {
     }
 
     #[test]
-    fn added_layers_leave_fifteen_percent_to_spare_and_ten_after_a_probe() {
-        let rise = |probe_passed| {
-            let signals = Signals {
-                probe_passed,
-                ..signals(1_150, 400)
-            };
-            Hysteresis::default().update(START, &signals).rise
+    fn added_layers_leave_ten_percent_to_spare_and_more_after_a_failure() {
+        let mut state = Hysteresis::default();
+        let rise = state.update(START, &signals(1_100, 400)).rise;
+        assert!(rise.allows(1_000, 1_100));
+        assert!(!rise.allows(1_001, 1_100));
+        state.update(START, &signals(1_100, 1_000));
+        let full = Signals {
+            queueing: Some(2 * FULL_QUEUE),
+            ..signals(800, 1_000)
         };
-        assert!(rise(false).allows(1_000, 1_150));
-        assert!(!rise(false).allows(1_001, 1_150));
-        assert!(rise(true).allows(1_000, 1_100));
-        assert!(!rise(true).allows(1_001, 1_100));
+        state.update(START, &full);
+        let rise = state.update(START, &signals(1_100, 400)).rise;
+        assert!(rise.allows(600, 750));
+        assert!(!rise.allows(601, 750));
         assert!(Rise::ANY.allows(1_100, 1_100));
         assert!(!Rise::NONE.allows(1, u64::MAX));
     }

@@ -167,7 +167,8 @@ impl Gcc {
             self.rtt = Some(smoothed(self.rtt, sample));
         }
         self.loss.add(now, summary.received, summary.lost);
-        self.queue.on_feedback(self.trendline.waited_ms());
+        let (waited_ms, jitter_ms) = (self.trendline.waited_ms(), self.trendline.jitter_ms());
+        self.queue.on_feedback(waited_ms, jitter_ms);
         let usage = match summary.is_over || self.queue.is_filling() {
             true => Usage::Overuse,
             false => self.trendline.usage(),

@@ -20,6 +20,9 @@ const RISING: Duration = Duration::from_secs(6);
 /// A keyframe queues for so long on a link that carries it.
 const SHORT_QUEUE: Duration = Duration::from_millis(40);
 const LONG_QUEUE: Duration = Duration::from_millis(180);
+/// Jitter in a wait, times the mean delay variation, which is at most this, ms.
+const JITTER: f64 = 2.0;
+const MOST_JITTER_MS: f64 = 50.0;
 
 /// The queue of the bottleneck of one transport.
 #[derive(Debug, Default)]
@@ -28,6 +31,8 @@ pub struct Queue {
     waited_ms: f64,
     /// By how much longer that was than at the feedback before, ms.
     growth_ms: f64,
+    /// So much of a wait is jitter.
+    jitter: Duration,
     /// What the subscriptions send in the mean, bit/s, and when they began to send more.
     sent_bps: Option<f64>,
     rose: Option<Time>,
@@ -49,8 +54,10 @@ impl Queue {
         self.sent_bps
     }
 
-    /// Note the wait of the last group of a feedback.
-    pub fn on_feedback(&mut self, waited_ms: f64) {
+    /// Note the wait of the last group of a feedback, and the jitter of the path.
+    pub fn on_feedback(&mut self, waited_ms: f64, jitter_ms: f64) {
+        let jitter_ms = jitter_ms.clamp(0.0, MOST_JITTER_MS);
+        self.jitter = Duration::from_secs_f64(JITTER * jitter_ms / 1e3);
         self.growth_ms = waited_ms - self.waited_ms;
         self.waited_ms = waited_ms;
     }
@@ -68,10 +75,11 @@ impl Queue {
         let is_less = |(arriving, sent): (f64, f64)| arriving < REDUCED_TO * sent;
         let is_reduced =
             self.growth_ms > REDUCED_MS && arriving_bps.zip(self.sent_bps).is_some_and(is_less);
-        match has_risen || is_reduced || self.growth_ms > NARROWED_MS {
-            true => SHORT_QUEUE,
-            false => LONG_QUEUE,
-        }
+        self.jitter
+            + match has_risen || is_reduced || self.growth_ms > NARROWED_MS {
+                true => SHORT_QUEUE,
+                false => LONG_QUEUE,
+            }
     }
 }
 
@@ -83,7 +91,7 @@ mod tests {
     fn settled() -> Queue {
         let mut queue = Queue::default();
         queue.set_sent_bps(Time::ZERO, 1e6);
-        queue.on_feedback(10.0);
+        queue.on_feedback(10.0, 0.0);
         queue
     }
 
@@ -103,15 +111,26 @@ mod tests {
     #[test]
     fn a_link_that_became_narrower_is_seen_by_growth_or_by_what_arrives() {
         let mut queue = settled();
-        queue.on_feedback(35.0);
+        queue.on_feedback(35.0, 0.0);
         assert_eq!(queue.tolerated(LATER, Some(9e5)), LONG_QUEUE);
         assert_eq!(queue.tolerated(LATER, Some(6e5)), SHORT_QUEUE);
-        queue.on_feedback(100.0);
+        queue.on_feedback(100.0, 0.0);
         assert_eq!(queue.tolerated(LATER, Some(9e5)), SHORT_QUEUE);
         assert!(!queue.is_filling());
-        queue.on_feedback(140.0);
+        queue.on_feedback(140.0, 0.0);
         assert!(queue.is_filling());
-        queue.on_feedback(150.0);
+        queue.on_feedback(150.0, 0.0);
         assert!(!queue.is_filling(), "long, and no longer");
+    }
+
+    #[test]
+    fn jitter_is_no_queue() {
+        let mut queue = settled();
+        queue.on_feedback(10.0, 8.0);
+        let jitter = Duration::from_millis(16);
+        assert_eq!(queue.tolerated(LATER, Some(1e6)), LONG_QUEUE + jitter);
+        queue.on_feedback(10.0, f64::INFINITY);
+        let most = Duration::from_millis(100);
+        assert_eq!(queue.tolerated(LATER, Some(1e6)), LONG_QUEUE + most);
     }
 }

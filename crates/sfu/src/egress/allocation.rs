@@ -252,7 +252,9 @@ impl Egress {
                 publication: subscription.publication,
                 encoding: subscription.position.current?,
             };
-            Some(ingress.encoding(encoding)?.rates.wire.bps())
+            // RED carries each packet twice.
+            let copies = 1 + u64::from(subscription.stream.red_block.is_some());
+            Some(ingress.encoding(encoding)?.rates.wire.bps() * copies)
         };
         keys.into_iter().flatten().filter_map(audio_bps).sum()
     }

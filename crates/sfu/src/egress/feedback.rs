@@ -57,7 +57,10 @@ impl Egress {
             return;
         };
         let ledger = &mut subscriber.control.ledger;
-        if estimator.on_feedback(context.now, ledger, feedback) {
+        let has_moved = estimator.on_feedback(context.now, ledger, feedback);
+        let copies = &mut subscriber.pending.copies;
+        copies.set_conditions(estimator.loss(), estimator.queueing());
+        if has_moved {
             self.update_budget(context, ingress, key);
         }
         self.start_probe(context, key);

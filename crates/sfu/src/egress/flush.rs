@@ -144,17 +144,23 @@ impl Egress {
     }
 }
 
-/// Resume after a quantum where the pacer holds packets back.
+/// Resume after a quantum where the pacer holds packets back, else when a copy is due.
 fn schedule_paced(context: &mut Context<'_>, subscriber: &mut Subscriber, key: SubscriberKey) {
-    if subscriber.pending.video.is_empty() && subscriber.pending.resends.is_empty() {
-        return subscriber.control.drained();
+    let pending = &subscriber.pending;
+    let is_paced = !pending.video.is_empty() || !pending.resends.is_empty();
+    if !is_paced {
+        subscriber.control.drained();
     }
-    if subscriber.pace.is_set() {
-        return;
+    let quantum = context.now + QUANTUM;
+    let at = match (is_paced, pending.copies.due()) {
+        (true, _) => quantum,
+        (false, Some(due)) => due.max(quantum),
+        (false, None) => return,
+    };
+    if !subscriber.pace.is_set_by(at) {
+        subscriber.pace.set(at);
+        context.set_timer(at, Timer::Pace(key));
     }
-    let at = context.now + QUANTUM;
-    subscriber.pace.set(at);
-    context.set_timer(at, Timer::Pace(key));
 }
 
 impl Service<'_> {
@@ -213,6 +219,7 @@ impl Service<'_> {
     /// Drop what waits for a subscriber without a path; it resumes with later packets.
     fn skip(&mut self) {
         self.pending.resends.clear();
+        self.pending.copies.retain(|_| false);
         let audio = self.pending.audio.drain(..);
         for key in audio.chain(self.pending.video.drain(..)) {
             if let Some(subscription) = self.subscriptions.get_mut(key) {

@@ -11,6 +11,7 @@ use wire::time::Time;
 
 use super::control::SendControl;
 use super::layers::{describe, descriptor, leave_out, marker, select};
+use super::redundancy::Redundancy;
 use super::repair::Repair;
 use super::sink::{NotSent, Output};
 use super::subscription::{Inserted, Subscription, SubscriptionCounters};
@@ -65,6 +66,7 @@ pub(super) struct Outgoing<'a> {
     pub(super) descriptor: OutgoingDescriptor<'a>,
     /// RFC 4588: the original sequence number goes in front of a retransmitted payload.
     pub(super) original: Option<u16>,
+    pub(super) redundancy: Redundancy<'a>,
     pub(super) payload: &'a [u8],
     pub(super) padding: usize,
     pub(super) shift: Shift,
@@ -121,7 +123,17 @@ pub fn forward(
         let Some(placed) = place(subscription, slot, is_too_long) else {
             continue;
         };
-        let padding = padding(subscription.audio, slot, target_len);
+        let redundancy = match subscription.stream.red_block {
+            None => Redundancy::default(),
+            block => {
+                let header_len = subscription.stream.template.max_header_len();
+                Redundancy::of(block, history, slot, header_len, round.max_rtp_len)
+            }
+        };
+        let padding = match subscription.stream.red_block {
+            None => padding(subscription.audio, slot, target_len),
+            Some(_) => 0,
+        };
         let packet = Outgoing {
             index: placed.index,
             timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
@@ -133,6 +145,7 @@ pub fn forward(
                 _ => describe(subscription, history, slot, placed.index),
             },
             original: None,
+            redundancy,
             payload: history.payload(slot),
             padding,
             shift: placed.shift,
@@ -154,7 +167,7 @@ pub fn forward(
             continue;
         };
         subscription.counters.packets_sent += 1;
-        subscription.counters.bytes_sent += slot.payload_len() as u64;
+        subscription.counters.bytes_sent += (redundancy.len() + slot.payload_len()) as u64;
         round.counters.audio_packets_sent += u64::from(subscription.audio);
         let latency_us = round.now.micros_since(slot.arrival);
         round.counters.note_latency(latency_us, 1);
@@ -187,6 +200,7 @@ pub fn resend(
         described: slot.described,
         descriptor,
         original: None,
+        redundancy: Redundancy::default(),
         payload: history.payload(slot),
         padding: 0,
         shift: placed.shift,
@@ -272,6 +286,7 @@ fn inserted_packet(inserted: &Inserted) -> Outgoing<'_> {
         described: Described::default(),
         descriptor: OutgoingDescriptor::default(),
         original: None,
+        redundancy: Redundancy::default(),
         payload: &inserted.payload,
         padding: 0,
         shift: Shift::default(),
@@ -335,6 +350,7 @@ fn fill_gap(
         described: Described::default(),
         descriptor: OutgoingDescriptor::default(),
         original: None,
+        redundancy: Redundancy::default(),
         payload: &[],
         padding: 1,
         shift: Shift::default(),
@@ -391,7 +407,7 @@ pub(super) fn send(
     output: &mut impl Output,
     round: &mut Round<'_>,
 ) -> Option<usize> {
-    let payload_len = packet.payload.len();
+    let payload_len = packet.redundancy.len() + packet.payload.len();
     let (now, abs_send_time) = (round.now, round.abs_send_time);
     let sent = output.send(stream, packet.index, payload_len + ROOM_AROUND, |buffer| {
         let stamp = Stamp {
@@ -432,6 +448,8 @@ fn write_payload(buffer: &mut [u8], header_len: usize, packet: &Outgoing<'_>) ->
         buffer[len..len + 2].copy_from_slice(&original.to_be_bytes());
         len += 2;
     }
+    packet.redundancy.write(&mut buffer[len..]);
+    len += packet.redundancy.len();
     let payload = &mut buffer[len..len + packet.payload.len()];
     payload.copy_from_slice(packet.payload);
     packet.shift.picture_ids.rewrite(payload, &packet.described);

@@ -9,11 +9,11 @@ use wire::rtcp::NackSequences;
 
 use super::Egress;
 use super::control::SendControl;
+use super::copies::Resend;
 use super::forward::{Round, resend, resend_inserted};
 use super::repair::Resent;
 use super::service::{Service, sent_encoding};
 use super::sink::Output;
-use super::subscriber::Resend;
 use super::subscription::Subscription;
 use crate::context::Context;
 use crate::ingress::Ingress;
@@ -21,6 +21,8 @@ use crate::keys::SubscriberKey;
 
 /// Retransmissions that may wait for one subscriber; one that requests more has lost too much.
 const MAX_RESENDS: usize = 512;
+/// What was lost in a burst is sent once: the burst is over by then, and so many copies would queue.
+const MOST_COPIED: usize = 3;
 /// A packet is not resent more often than this, whatever the round trip.
 const SHORTEST_RESEND: Duration = Duration::from_millis(10);
 // Else a queued packet could be requested, and sent, a second time.
@@ -81,24 +83,50 @@ impl Egress {
 }
 
 impl Service<'_> {
-    /// Send retransmissions, as far as the pacer allows.
+    /// Send retransmissions and their copies, as far as the pacer allows.
     pub fn serve_resends(&mut self, output: &mut impl Output, round: &mut Round<'_>) {
+        let is_burst = self.pending.resends.len() > MOST_COPIED;
         while let Some(request) = self.pending.resends.pop_front() {
             if !self.control.may_send() {
                 self.pending.resends.push_front(request);
                 return;
             }
-            let Some(subscription) = self.subscriptions.get_mut(request.subscription) else {
-                continue;
-            };
-            let (ingress, control) = (self.ingress, &mut *self.control);
-            let origin = request.origin;
-            let sent = serve_resend(subscription, ingress, origin, control, output, round);
-            if let Some(bytes) = sent {
-                self.control.resent(round.now, bytes);
+            match self.serve_resend(&request, output, round) {
+                true if is_burst => {}
+                true => self.pending.copies.plan(round.now, request),
+                false => round.counters.nacks_unanswered += 1,
             }
-            round.counters.nacks_unanswered += u64::from(sent.is_none());
         }
+        while self.control.may_send()
+            && let Some(copy) = self.pending.copies.take_due(round.now)
+        {
+            self.serve_resend(&copy, output, round);
+        }
+    }
+
+    /// Send one retransmission; return whether it could be.
+    fn serve_resend(
+        &mut self,
+        request: &Resend,
+        output: &mut impl Output,
+        round: &mut Round<'_>,
+    ) -> bool {
+        let Some(subscription) = self.subscriptions.get_mut(request.subscription) else {
+            return false;
+        };
+        let (ingress, control) = (self.ingress, &mut *self.control);
+        let sent = serve_resend(
+            subscription,
+            ingress,
+            request.origin,
+            control,
+            output,
+            round,
+        );
+        if let Some(bytes) = sent {
+            self.control.resent(round.now, bytes);
+        }
+        sent.is_some()
     }
 }
 

@@ -11,6 +11,7 @@ use rtc::outbound::sequence::Shift;
 use super::Egress;
 use super::control::SendControl;
 use super::forward::{Outgoing, Round, send};
+use super::redundancy::Redundancy;
 use super::service::Service;
 use super::sink::Output;
 use super::subscription::Subscription;
@@ -138,6 +139,7 @@ fn send_padding(
             described: Described::default(),
             descriptor: OutgoingDescriptor::default(),
             original: None,
+            redundancy: Redundancy::default(),
             payload: &[],
             padding: PADDING_LEN,
             shift: Shift::default(),

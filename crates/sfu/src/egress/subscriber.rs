@@ -2,23 +2,14 @@
 
 use std::collections::VecDeque;
 
-use rtc::outbound::sequence::Origin;
 use rustc_hash::FxHashSet;
 use wire::time::Time;
 
 use super::control::{Budget, SendControl};
+use super::copies::{Copies, Resend};
 use super::sink::Drain;
 use crate::deadline::Deadline;
 use crate::keys::{SubscriptionKey, TransportKey};
-
-/// A packet that a subscriber requested by NACK.
-#[derive(Clone, Copy, Debug)]
-pub struct Resend {
-    /// Key of the subscription.
-    pub subscription: SubscriptionKey,
-    /// The incoming packet that it was.
-    pub origin: Origin,
-}
 
 /// What waits for a subscriber.
 #[derive(Debug, Default)]
@@ -30,6 +21,8 @@ pub struct Pending {
     pub video: Vec<SubscriptionKey>,
     /// Retransmissions to send.
     pub resends: VecDeque<Resend>,
+    /// Retransmissions to send a second time.
+    pub copies: Copies,
 }
 
 /// A party that receives media of a room.
@@ -121,6 +114,9 @@ impl Subscriber {
         self.pending.video.retain(|other| *other != key);
         self.pending
             .resends
+            .retain(|resend| resend.subscription != key);
+        self.pending
+            .copies
             .retain(|resend| resend.subscription != key);
     }
 }

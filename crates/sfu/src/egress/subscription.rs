@@ -111,6 +111,8 @@ pub struct OutgoingStream {
     pub template: Template,
     /// SSRC of its packets.
     pub ssrc: Ssrc,
+    /// Payload type of the blocks where it is redundant audio (RFC 2198).
+    pub red_block: Option<u8>,
 }
 
 /// Which encoding is wanted, and why another may be sent.
@@ -194,6 +196,7 @@ impl Subscription {
         let template = |ssrc, payload_type| {
             Template::new(Ssrc(ssrc), PayloadType(payload_type), mid, &ids, audio)
         };
+        let red = request.red_payload_type.filter(|_| audio);
         let random = context.random.next_u64();
         let repair = request
             .rtx_ssrc
@@ -223,8 +226,9 @@ impl Subscription {
             counters: SubscriptionCounters::default(),
             stream: OutgoingStream {
                 seal: None,
-                template: template(request.ssrc, request.payload_type),
+                template: template(request.ssrc, red.unwrap_or(request.payload_type)),
                 ssrc: Ssrc(request.ssrc),
+                red_block: red.map(|_| request.payload_type),
             },
             repair,
             feedback: Feedback::of(&request.feedback),

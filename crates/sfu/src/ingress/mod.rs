@@ -18,6 +18,7 @@ mod publish_limit;
 pub mod publisher;
 mod rates;
 mod receive;
+mod redundancy;
 mod reports;
 pub mod source;
 mod stream;
@@ -36,6 +37,7 @@ use publisher::Publisher;
 
 pub use levels::Place;
 pub use receive::Accepted;
+pub use redundancy::RedTypes;
 
 /// The sender SSRC of RTCP packets; no media is sent with it.
 pub const OUR_SSRC: Ssrc = Ssrc(1);

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use rtc::codec::Codec;
 use rtc::timeline::SourceClock;
-use wire::id::{Mid, Rid};
+use wire::id::{Mid, PayloadType, Rid};
 use wire::time::Time;
 
 use super::encoding::Encoding;
+use super::redundancy::RedTypes;
 use crate::context::{Context, Timer};
 use crate::deadline::Deadline;
 use crate::keys::{MAX_ENCODINGS, PublicationKey, PublisherKey};
@@ -37,6 +38,8 @@ pub struct Negotiated {
     pub fir_sequence: u8,
     /// The publisher stops and starts encodings on request (dynacast).
     pub dynacast: bool,
+    /// Redundant audio (RFC 2198).
+    pub red: Option<RedTypes>,
 }
 
 /// A track offered to a room.
@@ -126,6 +129,7 @@ impl Publication {
                 remb: supports("goog-remb"),
                 fir_sequence: 0,
                 dynacast: request.dynacast,
+                red: red_types(request),
             },
             update_timer: Deadline::default(),
         })
@@ -228,6 +232,14 @@ impl Publication {
         self.encoding_by_source(source)
             .map(|encoding| encoding.stream.clock)
     }
+}
+
+/// Return the payload types of RED where the publisher negotiated it; its blocks are the codec.
+fn red_types(request: &PublishRequest) -> Option<RedTypes> {
+    let red = request.red_payload_type.map(PayloadType)?;
+    let block = PayloadType(request.payload_type);
+    let is_opus = Codec::from_name(&request.codec) == Some(Codec::Opus);
+    (is_opus && red != block).then_some(RedTypes { red, block })
 }
 
 /// Read a media id of the control plane.

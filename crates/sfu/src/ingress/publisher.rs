@@ -94,7 +94,7 @@ impl Publisher {
                 rid: publication.encodings[encoding].rid,
                 ssrc: parameters.ssrc.map(Ssrc),
                 rtx_ssrc: parameters.rtx_ssrc.map(Ssrc),
-                payload_type: PayloadType(request.payload_type),
+                payload_type: PayloadType(request.red_payload_type.unwrap_or(request.payload_type)),
                 rtx_payload_type: request.rtx_payload_type.map(PayloadType),
             };
             let publication = key;

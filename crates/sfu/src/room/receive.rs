@@ -1,6 +1,6 @@
 //! Datagrams of a transport, and packets of any source: to ingress, and on to egress.
 
-use rtc::codec::Described;
+use rtc::codec::{Codec, Described, describe};
 use rtc::inbound::bind::Role;
 use rtc::path::PathId;
 use rtc::transport::Received;
@@ -9,6 +9,7 @@ use wire::rtp::Header;
 
 use super::Room;
 use crate::context::Context;
+use crate::ingress::RedTypes;
 use crate::ingress::packet::Packet;
 use crate::keys::{EncodingKey, PublisherKey, TransportKey};
 
@@ -65,7 +66,10 @@ impl Room {
             return;
         };
         match bound.role {
-            Role::Media => self.receive_packet(context, bound.key, &packet),
+            Role::Media => match ingress.red_types(bound.key, header.payload_type) {
+                None => self.receive_packet(context, bound.key, &packet),
+                Some(types) => self.receive_red(context, bound.key, &packet, types),
+            },
             Role::Rtx => {
                 let original = ingress.unwrap_retransmission(context, bound.key, &packet);
                 if let Some((packet, described)) = original {
@@ -73,6 +77,26 @@ impl Room {
                 }
             }
         }
+    }
+
+    /// Receive a packet with redundant audio: those that were lost before it first.
+    fn receive_red(
+        &mut self,
+        context: &mut Context<'_>,
+        key: EncodingKey,
+        packet: &Packet<'_>,
+        types: RedTypes,
+    ) {
+        let Some(unpacked) = self.ingress.unpack_red(key, packet, types) else {
+            context.counters.payloads_unreadable += 1;
+            return;
+        };
+        for lost in unpacked.lost() {
+            let described = describe(Codec::Opus, lost.payload, lost.marker);
+            self.ingress.note_red_repair(context, key, lost.index);
+            self.store(context, key, lost, described);
+        }
+        self.receive_packet(context, key, &unpacked.packet);
     }
 
     /// Receive a packet of an encoding, from a transport or from any other source.

@@ -86,6 +86,7 @@ fn publication(track: &mut Publication, now: Time, level_dbov: Option<i8>) -> Va
         "codec": track.codec.name(),
         "muted": track.muted,
         "audio_level_dbov": level_dbov,
+        "red": track.negotiated.red.is_some(),
         "encodings": encodings,
     })
 }
@@ -127,6 +128,7 @@ fn subscription(subscription: &Subscription, publication: &Publication) -> Value
         "rid": rid.map(|rid| rid.to_string()),
         "sending": current.is_some(),
         "paused": subscription.selection.is_paused,
+        "red": subscription.stream.red_block.is_some(),
         "packets_sent": counters.packets_sent,
         "bytes_sent": counters.bytes_sent,
         "retransmitted_packets": counters.retransmitted_packets,

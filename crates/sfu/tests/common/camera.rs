@@ -17,6 +17,7 @@ use super::payload::{self, Mark, Part};
 const UNIX_AT_ZERO: Duration = Duration::from_secs(1_000_000_000);
 
 pub const RTX_PAYLOAD_TYPE: u8 = 97;
+pub const RED_PAYLOAD_TYPE: u8 = 63;
 
 /// One encoding of a camera.
 pub struct Source {
@@ -74,6 +75,10 @@ pub struct Camera {
     pub names_itself: bool,
     /// The publish request declares SSRCs.
     pub declares_ssrcs: bool,
+    /// Redundant blocks of its packets, which are RED then (RFC 2198).
+    pub red: Option<usize>,
+    /// Timestamps and payloads of the last packets of audio.
+    recent: VecDeque<(u32, Vec<u8>)>,
     /// Audio level of its packets, as in RFC 6464.
     pub audio_level: Option<u8>,
     /// Retransmissions name their m-line alone: the publish request declares their SSRCs (Firefox).
@@ -154,6 +159,8 @@ impl Camera {
             names_itself: true,
             declares_ssrcs: false,
             audio_level: None,
+            red: None,
+            recent: VecDeque::new(),
             declares_repairs: false,
             repeats_parameter_sets: true,
             feedback: vec!["nack", "nack pli", "ccm fir", "transport-cc"],
@@ -192,6 +199,7 @@ impl Camera {
             clock_rate: self.codec.clock_rate(),
             payload_type: self.payload_type,
             rtx_payload_type: (!audio).then_some(RTX_PAYLOAD_TYPE),
+            red_payload_type: self.red.map(|_| RED_PAYLOAD_TYPE),
             mid: self.mid.clone(),
             encodings: self
                 .encodings
@@ -382,10 +390,14 @@ impl Camera {
         let mut extensions = self.names(encoding, Extension::Rid);
         let level = self.audio_level.map(|octet| vec![octet]);
         extensions.extend(level.map(|level| (Extension::AudioLevel, level)));
+        let (payload_type, payload) = match self.red {
+            None => (self.payload_type, payload),
+            Some(blocks) => (RED_PAYLOAD_TYPE, self.pack_red(timestamp, payload, blocks)),
+        };
         let source = &mut self.encodings[encoding];
         let packet = Outgoing {
             ssrc: source.ssrc,
-            payload_type: self.payload_type,
+            payload_type,
             index: source.index,
             timestamp,
             marker: marker && self.codec != Codec::Opus,
@@ -401,6 +413,23 @@ impl Camera {
             packet,
         };
         self.queue.push_back((at, sent));
+    }
+
+    /// Put the last payloads in front of one (RFC 2198).
+    fn pack_red(&mut self, timestamp: u32, payload: Vec<u8>, blocks: usize) -> Vec<u8> {
+        let mut packed = Vec::new();
+        for (before, block) in &self.recent {
+            let offset = timestamp.wrapping_sub(*before) << 10;
+            let fields = (0x80 | u32::from(self.payload_type)) << 24 | offset | block.len() as u32;
+            packed.extend(fields.to_be_bytes());
+        }
+        packed.push(self.payload_type);
+        packed.extend(self.recent.iter().flat_map(|(_, block)| block));
+        packed.extend(&payload);
+        self.recent.push_back((timestamp, payload));
+        let surplus = self.recent.len().saturating_sub(blocks);
+        self.recent.drain(..surplus);
+        packed
     }
 
     fn names(&self, encoding: usize, rid: Extension) -> Vec<(Extension, Vec<u8>)> {

@@ -238,6 +238,7 @@ impl World {
             mid: format!("s{id:02}"),
             payload_type: 120,
             rtx_payload_type: (!audio).then_some(121),
+            red_payload_type: None,
             ssrc: 0x1000_0000 + id,
             rtx_ssrc: (!audio).then_some(0x2000_0000 + id),
             extensions: DOWN_IDS
