@@ -244,13 +244,6 @@ class Publish(Command, tag="publish"):
     audio_level: int | None = None
 
 
-class SetAudioLevel(Command, tag="set_audio_level"):
-    """Set the octet of the audio level (RFC 6464) of a published track."""
-
-    stream: int
-    octet: int
-
-
 class SetActiveEncodings(Command, tag="set_active_encodings"):
     """Activate the encodings of a track with these rids; deactivate its others."""
 
@@ -262,6 +255,13 @@ class Unpublish(Command, tag="unpublish"):
     """Stop publishing a track."""
 
     stream: int
+
+
+class SetAudioLevel(Command, tag="set_audio_level"):
+    """Set the octet of the audio level (RFC 6464) of a published track."""
+
+    stream: int
+    octet: int
 
 
 class Wanted(msgspec.Struct):
