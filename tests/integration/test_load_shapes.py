@@ -175,16 +175,14 @@ async def test_joins_are_tried_again(loadtest: Loadtest) -> None:
 async def test_the_server_finds_the_speakers_by_the_levels_of_bots(
     loadtest: Loadtest, tmp_path: Path
 ) -> None:
-    with serving(tmp_path) as server:
+    with serving(tmp_path, "--last-n", "1") as server:
         short = ("-c", "3", "--rooms", "1", "--warmup", "1s", "-d", "4s", "--seed", "7")
         outcome = await loadtest(server.http, *short, "--speaker-switch", "2s")
         async with httpx.AsyncClient() as client:
             metrics = (await client.get(f"{server.http}/metrics")).text
-    assert outcome.code == 0, outcome.out
-    (line,) = [
-        line
-        for line in metrics.splitlines()
-        if line.startswith("sfukit_active_speaker_changes_total ")
-    ]
+    assert outcome.report is not None, outcome.out
+    found = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line[0] != "#")
     # The first one, and for each of two changes: both for a second, then the new one alone.
-    assert float(line.split()[1]) >= 3
+    assert float(found["sfukit_active_speaker_changes_total"]) >= 3
+    # Each of three clients gets the video of one of two others, at each change that of the new one.
+    assert float(found['sfukit_videos_paused_total{reason="last_n"}']) >= 5
