@@ -45,6 +45,8 @@ pub struct Signals {
     pub video_bps: u64,
     /// Delay of packets by queueing, where that is measured.
     pub queueing: Option<Duration>,
+    /// Whether others fill that queue whatever is sent here.
+    pub is_queue_foreign: bool,
     /// Ratio of packets lost.
     pub loss: f32,
     /// Whether the estimate is the result of a probe that passed since the last update.
@@ -191,6 +193,9 @@ impl Hysteresis {
             self.sent = (video_bps, now + SENT_FOR);
         }
         self.failures.note_video(now, video_bps);
+        if signals.is_queue_foreign {
+            self.failures.forget();
+        }
         if let Some(probed_bps) = signals.probed_bps {
             self.failures.note_probe(probed_bps);
         }

