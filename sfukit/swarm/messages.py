@@ -225,7 +225,7 @@ class Publish(Command, tag="publish"):
     """Publish a track: frames are captured from ``start_ns`` on, sent once ICE and DTLS are up.
 
     Without ``frame_ids`` video frames are those of the clip; ``log_captures`` keeps the capture
-    times for ``TakeCaptures``.
+    times for ``TakeCaptures``; ``audio_level`` is an octet of RFC 6464, None: silence.
     """
 
     transport: int
@@ -241,6 +241,7 @@ class Publish(Command, tag="publish"):
     pli: PliPolicy = "answer"
     frame_ids: bool = True
     log_captures: bool = False
+    audio_level: int | None = None
 
 
 class SetActiveEncodings(Command, tag="set_active_encodings"):
@@ -254,6 +255,13 @@ class Unpublish(Command, tag="unpublish"):
     """Stop publishing a track."""
 
     stream: int
+
+
+class SetAudioLevel(Command, tag="set_audio_level"):
+    """Set the octet of the audio level (RFC 6464) of a published track."""
+
+    stream: int
+    octet: int
 
 
 class Wanted(msgspec.Struct):

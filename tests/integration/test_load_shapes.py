@@ -5,12 +5,14 @@ import json
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from sfukit.loadgen.options import LoadOptions, RunOptions, Stage
 from sfukit.loadgen.run import run
 from sfukit.loadgen.timeline import Progress
 from tests.integration.loadtest_command import Loadtest
+from tests.interop.server import serving
 
 pytestmark = pytest.mark.realtime
 
@@ -168,3 +170,19 @@ async def test_joins_are_tried_again(loadtest: Loadtest) -> None:
     assert (retried.attempts, retried.clients, retried.clients_joined) == (1, 1, 0)
     assert retried.codes == {"max_participants": 1}
     assert "1 join of 1 client failed and were tried again (1 x max_participants)" in outcome.out
+
+
+async def test_the_server_finds_the_speakers_by_the_levels_of_bots(
+    loadtest: Loadtest, tmp_path: Path
+) -> None:
+    with serving(tmp_path, "--last-n", "1") as server:
+        short = ("-c", "3", "--rooms", "1", "--warmup", "1s", "-d", "4s", "--seed", "7")
+        outcome = await loadtest(server.http, *short, "--speaker-switch", "2s")
+        async with httpx.AsyncClient() as client:
+            metrics = (await client.get(f"{server.http}/metrics")).text
+    assert outcome.report is not None, outcome.out
+    found = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line[0] != "#")
+    # The first one, and for each of two changes: both for a second, then the new one alone.
+    assert float(found["sfukit_active_speaker_changes_total"]) >= 3
+    # Each of three clients gets the video of one of two others, at each change that of the new one.
+    assert float(found['sfukit_videos_paused_total{reason="last_n"}']) >= 5

@@ -7,6 +7,7 @@ import pytest
 
 from sfukit.signaling.extensions import DEPENDENCY_DESCRIPTOR
 from tests.interop.browser import Browser, Page
+from tests.interop.layer_link import KEEP_CONNECTIONS
 from tests.interop.server import Server
 
 pytestmark = pytest.mark.realtime
@@ -15,12 +16,23 @@ WIDTHS = (320, 640, 1280)
 DECODED = 15
 MOST_FPS = 12  # a quarter of 30, measured over a second
 
-KEEP_CONNECTIONS = """() => {
-  window.connections = [];
+# Every byte of each encoded frame is changed, as by end-to-end encryption; the receiver undoes it.
+ENCRYPT = """() => {
+  const transform = ({ readable, writable }) => readable.pipeThrough(new TransformStream({
+    transform(frame, controller) {
+      frame.data = new Uint8Array(frame.data).map((byte) => byte ^ 0xa5).buffer;
+      controller.enqueue(frame);
+    },
+  })).pipeTo(writable);
   window.RTCPeerConnection = class extends RTCPeerConnection {
-    constructor(...options) {
-      super(...options);
-      window.connections.push(this);
+    constructor(options) {
+      super({ ...options, encodedInsertableStreams: true });
+      this.addEventListener("track", ({ receiver }) => transform(receiver.createEncodedStreams()));
+    }
+    addTransceiver(track, parameters) {
+      const transceiver = super.addTransceiver(track, parameters);
+      transform(transceiver.sender.createEncodedStreams());
+      return transceiver;
     }
   };
 }"""
@@ -33,11 +45,16 @@ VIDEO = """async () => {
 
 
 async def joined(
-    browser: Browser, server: Server, room: str, source: str, codec: str = "vp8"
+    browser: Browser,
+    server: Server,
+    room: str,
+    source: str,
+    codec: str = "vp8",
+    before: str = KEEP_CONNECTIONS,
 ) -> Page:
-    """Open the page and join with its peer connections in `connections`."""
+    """Open the page, run a script, and join."""
     page = await browser.page(server.url("/"))
-    await page.run(KEEP_CONNECTIONS)
+    await page.run(before)
     join = "(room, source, codec) => sfukit.join({ room, name: source, source, codec })"
     await page.run(join, room, source, codec)
     return page
@@ -100,6 +117,21 @@ async def test_layers_of_svc_are_selected_by_request(
     assert row["packetsLost"] <= 0
     await request(viewer, {"spatial": 1, "temporal": 0})
     await shows_fewer_frames(viewer)
+    for page in (publisher, viewer):
+        await page.run("() => sfukit.leave()")
+
+
+async def test_layers_of_encrypted_frames_are_selected_by_descriptors(
+    browser: Browser, server: Server
+) -> None:
+    publisher = await joined(browser, server, "encrypted", "canvas", "vp9", ENCRYPT)
+    viewer = await joined(browser, server, "encrypted", "none", "vp9", ENCRYPT)
+    decoded_before = 0
+    for spatial in (2, 0, 1):
+        await request(viewer, {"spatial": spatial})
+        row = await decoded(viewer, WIDTHS[spatial], decoded_before)
+        decoded_before = row["framesDecoded"]
+    assert row["packetsLost"] <= 0
     for page in (publisher, viewer):
         await page.run("() => sfukit.leave()")
 

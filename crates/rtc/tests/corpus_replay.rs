@@ -18,6 +18,11 @@ fn dependency() {
 }
 
 #[test]
+fn layers() {
+    replay::corpus("layers", targets::layers::layers);
+}
+
+#[test]
 fn srtp() {
     replay::corpus("srtp", targets::srtp::srtp);
 }

@@ -187,7 +187,7 @@ fn spatial_layers_of_which_nothing_was_sent_wait_for_a_keyframe() {
 fn k_svc_goes_spatially_down_at_a_keyframe_and_sends_fewer_frames_until_then() {
     let last = last_keyframe(Codec::Vp9, VP9);
     // The first base layer after the keyframe, which is the fourth temporal unit, refers to that.
-    for (change, reached) in [(4, layer(1, 2)), (6, layer(2, 0))] {
+    for (change, reached) in [(4, layer(1, 2)), (6, layer(2, 1))] {
         let wanted = |nth: usize| match nth < last + change {
             true => ALL,
             false => layer(1, 2),

@@ -66,6 +66,12 @@ fn execute(engine: &mut Engine, now: Time, request: Request, host: &mut impl Hos
         Request::AddFlow(request) => engine.add_flow(*request)?,
         Request::Publish(request) => publish(engine, now, &request, host)?,
         Request::Unpublish { stream } => unpublish(engine, stream)?,
+        Request::SetAudioLevel { stream, octet } => {
+            let stream_ref = find_stream(engine, stream, true)?;
+            if let Some(transport) = engine.transports.get_mut(&stream_ref.transport) {
+                transport.set_audio_level(stream_ref.index, octet);
+            }
+        }
         Request::SetActiveEncodings { stream, rids } => {
             set_active_encodings(engine, now, stream, &rids, host)?
         }
@@ -274,6 +280,9 @@ fn set_window(
     Ok(())
 }
 
+/// The audio level of silence (RFC 6464).
+const SILENCE: u8 = 127;
+
 fn encoding_plan(
     request: &Publish,
     encoding: &EncodingParameters,
@@ -291,7 +300,9 @@ fn encoding_plan(
         .rtx_ssrc
         .map(Ssrc)
         .zip(request.rtx_payload_type.map(PayloadType));
+    let is_audio = clip.kind() == Kind::Audio;
     Ok(EncodingPlan {
+        audio_level: is_audio.then_some(request.audio_level.unwrap_or(SILENCE)),
         clip,
         source: request.source_id,
         encoding: encoding.encoding_index,

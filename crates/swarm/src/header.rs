@@ -65,21 +65,32 @@ struct Block {
     transport_sequence_at: Option<usize>,
     abs_send_time_at: Option<usize>,
     capture_time_at: Option<usize>,
+    audio_level_at: Option<usize>,
     descriptor_at: Option<usize>,
 }
 
+/// What the packets of a stream have beside MID and RID, where the extensions were negotiated.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Carries {
+    /// Dependency descriptors.
+    pub descriptors: bool,
+    /// An audio level (RFC 6464): this octet at first.
+    pub audio_level: Option<u8>,
+}
+
 impl HeaderTemplate {
-    /// Prepare the header with the extensions that were negotiated; with dependency descriptors
-    /// where the packets have some.
+    /// Prepare the header with the extensions that were negotiated.
     #[must_use]
     pub fn new(
         ssrc: Ssrc,
         payload_type: PayloadType,
         sdes: SdesItems,
         ids: &ExtensionMap,
-        has_descriptors: bool,
+        carries: Carries,
     ) -> Self {
-        let blocks = |descriptor_len| Blocks::new(sdes, ids, descriptor_len);
+        let level = carries.audio_level;
+        let has_descriptors = carries.descriptors;
+        let blocks = |descriptor_len| Blocks::new(sdes, ids, descriptor_len, level);
         let with_structure = ids.id(Extension::DependencyDescriptor);
         let with_structure = with_structure.filter(|_| has_descriptors);
         Self {
@@ -88,6 +99,18 @@ impl HeaderTemplate {
             blocks: blocks(has_descriptors.then_some(MANDATORY_LEN)),
             with_structure: with_structure.map(|_| Box::new(blocks(Some(WITH_STRUCTURE_LEN)))),
             sends_sdes: true,
+        }
+    }
+
+    /// Set the octet of the audio level of later packets, where they have one.
+    pub fn set_audio_level(&mut self, octet: u8) {
+        let with_structure = self.with_structure.as_deref_mut();
+        for blocks in with_structure.into_iter().chain([&mut self.blocks]) {
+            for block in [&mut blocks.with_sdes, &mut blocks.without_sdes] {
+                if let Some(at) = block.audio_level_at {
+                    block.bytes[at] = octet;
+                }
+            }
         }
     }
 
@@ -158,16 +181,26 @@ impl HeaderTemplate {
 }
 
 impl Blocks {
-    fn new(sdes: SdesItems, ids: &ExtensionMap, descriptor_len: Option<usize>) -> Self {
+    fn new(
+        sdes: SdesItems,
+        ids: &ExtensionMap,
+        descriptor_len: Option<usize>,
+        level: Option<u8>,
+    ) -> Self {
         Self {
-            with_sdes: Block::new(Some(sdes), ids, descriptor_len),
-            without_sdes: Block::new(None, ids, descriptor_len),
+            with_sdes: Block::new(Some(sdes), ids, descriptor_len, level),
+            without_sdes: Block::new(None, ids, descriptor_len, level),
         }
     }
 }
 
 impl Block {
-    fn new(sdes: Option<SdesItems>, ids: &ExtensionMap, descriptor_len: Option<usize>) -> Self {
+    fn new(
+        sdes: Option<SdesItems>,
+        ids: &ExtensionMap,
+        descriptor_len: Option<usize>,
+        level: Option<u8>,
+    ) -> Self {
         let mut bytes = [0; BLOCK_LEN];
         let mut writer = BlockWriter::new(&mut bytes, ids.form());
         let mut push = |extension, value: &[u8]| writer.push(ids.id(extension)?, value);
@@ -183,6 +216,7 @@ impl Block {
         let transport_sequence_at = push(Extension::TransportSequence, &[0; 2]);
         let abs_send_time_at = push(Extension::AbsSendTime, &[0; 3]);
         let capture_time_at = push(Extension::AbsCaptureTime, &[0; CAPTURE_TIME_LEN]);
+        let audio_level_at = level.and_then(|octet| push(Extension::AudioLevel, &[octet]));
         let descriptor = descriptor_len.map(|len| &[0; WITH_STRUCTURE_LEN][..len]);
         let descriptor_at =
             descriptor.and_then(|value| push(Extension::DependencyDescriptor, value));
@@ -193,6 +227,7 @@ impl Block {
             transport_sequence_at,
             abs_send_time_at,
             capture_time_at,
+            audio_level_at,
             descriptor_at,
         }
     }
@@ -218,7 +253,11 @@ mod tests {
             repairs: true,
         };
         let descriptors = Descriptors::new(640, 360).unwrap();
-        let mut template = HeaderTemplate::new(Ssrc(7), PayloadType(97), sdes, &ids, true);
+        let carries = Carries {
+            descriptors: true,
+            audio_level: Some(127),
+        };
+        let mut template = HeaderTemplate::new(Ssrc(7), PayloadType(97), sdes, &ids, carries);
         let stamp = Stamp {
             marker: true,
             sequence: 5,
@@ -242,11 +281,15 @@ mod tests {
         let values = Values::read(&header, &out[..len], &ids);
         assert_eq!(values.mid, Some(sdes.mid));
         assert_eq!((values.rid, values.repaired_rid), (None, sdes.rid));
+        let level = |values: &Values<'_>| values.audio_level.map(|level| level.to_byte());
+        assert_eq!(level(&values), Some(127));
         template.stop_sending_sdes();
+        template.set_audio_level(0x80 | 20);
         let len = template.write(&mut out, &stamp);
         let header = Header::parse(&out[..len]).unwrap();
         let values = Values::read(&header, &out[..len], &ids);
         assert_eq!((values.mid, values.repaired_rid), (None, None));
+        assert_eq!(level(&values), Some(0x80 | 20));
         assert_eq!(values.transport_sequence, Some(0x1234));
         assert_eq!(values.abs_send_time, Some(0x00ab_cdef));
         assert_eq!(values.abs_capture_time, stamp.capture_time);
@@ -266,7 +309,7 @@ mod tests {
         let header = Header::parse(&out[..shorter]).unwrap();
         let values = Values::read(&header, &out[..shorter], &ids);
         let descriptor = values.dependency_descriptor.unwrap();
-        assert_eq!((descriptor, len - shorter), (&[0x40, 0x12, 0x34][..], 12));
+        assert_eq!((descriptor, len - shorter), (&[0x40, 0x12, 0x34][..], 8));
         assert_eq!(
             (header.sequence, header.timestamp, header.marker),
             (5, 6, true)

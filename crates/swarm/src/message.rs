@@ -72,6 +72,13 @@ pub enum Request {
         /// The stream.
         stream: StreamId,
     },
+    /// Set the audio level of a published track, where the extension was negotiated.
+    SetAudioLevel {
+        /// The stream.
+        stream: StreamId,
+        /// The octet of RFC 6464: bit `V`, and the level below overload in dB.
+        octet: u8,
+    },
     /// Activate these encodings of a track; deactivate its others.
     SetActiveEncodings {
         /// The stream.
@@ -305,6 +312,10 @@ pub struct Publish {
     /// Keep the captures for `take_captures`.
     #[serde(default)]
     pub log_captures: bool,
+    /// Octet of the audio level of audio (RFC 6464), where the extension was negotiated; absent: 127,
+    /// silence.
+    #[serde(default)]
+    pub audio_level: Option<u8>,
 }
 
 fn yes() -> bool {

@@ -277,6 +277,15 @@ impl BotTransport {
         }
     }
 
+    /// Set the audio level of a published track (RFC 6464).
+    pub fn set_audio_level(&mut self, index: usize, octet: u8) {
+        if let Some(Some(stream)) = self.outbound.get_mut(index) {
+            for encoding in &mut stream.encodings {
+                encoding.set_audio_level(octet);
+            }
+        }
+    }
+
     /// Stop publishing a track.
     pub fn unpublish(&mut self, index: usize) {
         self.pacer.remove_stream(index);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::reflector::{ReceivedPacket, is_rtx};
-use common::{CAPTURE_TIME_ID, World};
+use common::{AUDIO_LEVEL_ID, CAPTURE_TIME_ID, World};
 use rtc::codec::dependency::DependencyReader;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -458,4 +458,25 @@ fn packets_of_other_codecs_have_no_descriptor() {
     world.run_for(200);
     let packets = &world.reflector.received;
     assert!(!packets.is_empty() && packets.iter().all(|packet| packet.extensions.is_empty()));
+}
+
+#[test]
+fn audio_has_a_level_that_changes_on_command() {
+    let mut world = publishing(4, &[("audio_level", json!(0x80 | 25))]);
+    world.run_for(400);
+    world.command(json!({"type": "set_audio_level", "stream": 7, "octet": 127}));
+    world.run_for(400);
+    let packets = &world.reflector.received;
+    let levels: Vec<u8> = packets
+        .iter()
+        .filter_map(|packet| {
+            let mut extensions = packet.extensions.iter();
+            Some(extensions.find(|it| it.0 == AUDIO_LEVEL_ID)?.1[0])
+        })
+        .collect();
+    assert_eq!(levels.len(), packets.len());
+    let spoken = levels.iter().filter(|octet| **octet == 0x80 | 25).count();
+    assert!(levels[..spoken].iter().all(|octet| *octet == 0x80 | 25));
+    assert!(levels[spoken..].iter().all(|octet| *octet == 127));
+    assert!(spoken > 10 && levels.len() > spoken + 10, "{levels:?}");
 }

@@ -5,6 +5,7 @@ pub mod dtls;
 pub mod history;
 pub mod ice;
 pub mod inbound;
+pub mod layers;
 pub mod sequence;
 pub mod srtp;
 pub mod timeline;

@@ -155,6 +155,7 @@ fn any_signals(input: &mut Input<'_>, all: &[Subscription]) -> Signals {
         queueing: input
             .flag()
             .then(|| Duration::from_millis(u64::from(input.u8()))),
+        is_queue_foreign: input.flag(),
         loss: f32::from(input.u8()) / 255.0,
         probe_passed: input.flag(),
         probed_bps: input.flag().then(|| any_bitrate(input)),

@@ -29,6 +29,7 @@ from sfukit.swarm.messages import (
     Receive,
     RemoteParameters,
     SetActiveEncodings,
+    SetAudioLevel,
     SetWanted,
     StopReceiving,
 )
@@ -41,6 +42,8 @@ _SPARE_TRACKS = 64
 _TOO_MANY = "the target offers more tracks than planned; further tracks are not received"
 _TOO_MANY_OPEN = "the target needs more connections than planned tracks; further ones are not made"
 _NO_CANDIDATES = "the description of the target has no UDP candidate with an IP address"
+_SPEECH = 0x80 | 25  # bit V, -25 dBov
+_SILENCE = 127
 _MAX_CANDIDATES = 16  # trickled by the target, per transport
 
 
@@ -59,7 +62,9 @@ class BotTransports:
     opened: list[int] = field(default_factory=list)
     sizes: Mapping[str, Size] = field(default_factory=dict)
     videos: dict[int, str] = field(default_factory=dict)  # streams, with their publishers
+    audios: list[int] = field(default_factory=list)  # own streams of audio
     _receives: bool = False
+    _speaks: bool | None = None
 
     @property
     def max_received(self) -> int:
@@ -92,6 +97,20 @@ class BotTransports:
             ]
         )
 
+    def speak(self, *, speaks: bool) -> None:
+        """Send the audio level of speech, or that of silence."""
+        self._speaks = speaks
+        octet = self.audio_level
+        self.swarm.send([SetAudioLevel(stream=stream, octet=octet) for stream in self.audios])
+
+    @property
+    def audio_level(self) -> int:
+        """The octet of the audio level (RFC 6464) that the bot sends."""
+        speaks = self._speaks
+        if speaks is None:
+            speaks = self.plan.views.speaks(self.bot)
+        return _SPEECH if speaks else _SILENCE
+
     def open(
         self,
         transport: int,
@@ -113,6 +132,7 @@ class BotTransports:
         if transport in self.opened:
             self.opened.remove(transport)
             self.videos.clear()
+            self.audios.clear()
             self.swarm.send([CloseTransport(transport=transport)])
 
     def close_all(self) -> None:
@@ -120,6 +140,7 @@ class BotTransports:
         self.swarm.send([CloseTransport(transport=transport) for transport in self.opened])
         self.opened.clear()
         self.videos.clear()
+        self.audios.clear()
         self.received = self.started = 0  # of the next attempt to join, if any
         self._receives = False
 
@@ -270,6 +291,8 @@ class PublishTransport:
         encodings = self._encodings(line)
         stream = swarm.new_id()
         self._published[line.mid] = stream, len(encodings)
+        if line.kind == "audio":
+            self._bot.audios.append(stream)
         if line.kind == "video":
             self._bot.ledger.encodings_published += len(encodings)
             codec = self._bot.plan.codec_of(self._bot.bot)
@@ -288,6 +311,7 @@ class PublishTransport:
             pli=media.pli_policy,
             frame_ids=self._bot.plan.options.latency != "off",
             log_captures=line.kind == "video" and self._logs_captures(stream),
+            audio_level=self._bot.audio_level if line.kind == "audio" else None,
         )
 
     def _logs_captures(self, stream: int) -> bool:

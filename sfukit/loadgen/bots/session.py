@@ -86,6 +86,7 @@ class BotSession:
         """Take the sizes that are planned for a time of the run."""
         self._subscriptions = _sizes(self.plan, self.bot, at_s)
         self._transports.rearrange(self._subscriptions)
+        self._transports.speak(speaks=self.plan.views.speaks(self.bot, at_s))
 
     def change_address(self) -> None:
         """Continue from another local address."""

@@ -75,6 +75,12 @@ class Views:
         """Return when the speaker of a room changes, in the order of time and without end."""
         return self._speakers.changes(self._rooms)
 
+    def speaks(self, publisher: Bot, at_s: float | None = None) -> bool:
+        """Return whether a bot is the speaker of its room at a time, or at its join."""
+        at_s = self._attendance.visit(publisher).joins_s if at_s is None else at_s
+        room = self._rooms[publisher.room]
+        return self._speakers.of(room, self._speakers.epoch(room, at_s)) == publisher.slot
+
     def expected(self, windows: Sequence[Window] | None = None) -> set[PlannedTrack]:
         """Return the tracks that should arrive: in some windows, or in all."""
         windows = self._attendance.windows if windows is None else windows

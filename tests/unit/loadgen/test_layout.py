@@ -93,6 +93,20 @@ def test_the_speakers_of_a_room_take_turns_and_rooms_change_at_other_times() -> 
     assert speakers[0] == speakers[5]
 
 
+def test_one_bot_of_each_room_speaks_at_a_time_as_the_views_show() -> None:
+    whole = plan(LoadOptions(clients=10, speaker_switch_s=5.0, seed=7))
+    for at_s, room in islice(whole.views.changes(), 12):
+        speaking = [bot for bot in whole.bots if whole.views.speaks(bot, at_s + 0.01)]
+        assert sorted(bot.room for bot in speaking) == [0, 1]
+        (speaker,) = [bot.index for bot in speaking if bot.room == room.index]
+        seen = {
+            tuple(large_of(whole, bot.index, at_s + 0.01))
+            for bot in whole.bots
+            if bot.room == room.index and bot.index != speaker
+        }
+        assert seen == {(speaker,)}
+
+
 def test_without_switches_there_is_one_speaker() -> None:
     whole = plan(LoadOptions(clients=5))
     assert list(whole.views.changes()) == []

@@ -49,6 +49,7 @@ pub struct DescribedLayers {
     targets: DecodeTargets,
     generation: u16,
     frames: Box<[Option<KnownFrame>; MAX_FRAMES]>,
+    newest: u16,
 }
 
 impl Default for DescribedLayers {
@@ -58,6 +59,7 @@ impl Default for DescribedLayers {
             targets: DecodeTargets::default(),
             generation: 0,
             frames: Box::new([None; MAX_FRAMES]),
+            newest: 0,
         }
     }
 }
@@ -83,11 +85,19 @@ impl DescribedLayers {
     }
 
     fn keep(&mut self, frame: &Frame) {
-        let place = &mut self.frames[usize::from(frame.number) % MAX_FRAMES];
-        let is_older = |kept: &KnownFrame| (frame.number.wrapping_sub(kept.number) as i16) < 0;
-        if frame.info.keyframe || !place.as_ref().is_some_and(is_older) {
-            *place = Some(KnownFrame::new(frame, self.generation));
+        let ahead = frame.number.wrapping_sub(self.newest) as i16;
+        let is_old = ahead <= -(MAX_FRAMES as i16);
+        if is_old && frame.info.keyframe {
+            // The publisher has begun to count from another number.
+            self.frames.fill(None);
+        } else if is_old {
+            return;
         }
+        if ahead > 0 || is_old {
+            self.newest = frame.number;
+        }
+        let known = KnownFrame::new(frame, self.generation);
+        self.frames[usize::from(frame.number) % MAX_FRAMES] = Some(known);
     }
 
     /// Return the latest structure.

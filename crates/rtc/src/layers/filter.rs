@@ -13,6 +13,9 @@ use super::Layer;
 use super::described::{DecodeTargets, DescribedLayers, KnownFrame, MAX_FRAMES};
 use crate::codec::{Codec, Described};
 
+/// The temporal layer that is sent while a lower spatial layer waits for a keyframe.
+const MEANWHILE_TEMPORAL: u8 = 1;
+
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -178,14 +181,14 @@ impl LayerFilter {
         self.sent.waits = self.current.spatial != targets.layer(wanted).spatial;
     }
 
-    /// Return the layer to send until the wanted one can be: of the spatial layer sent now, fewer
-    /// frames where that is too much.
+    /// Return the layer to send until the wanted one can be: of the spatial layer sent now, half of
+    /// the frames where that is too much. Fewer would be seen as a freeze.
     fn meanwhile(&self, targets: &DecodeTargets, held: u8, wanted: u8) -> Layer {
         let (held, wanted) = (targets.layer(held), targets.layer(wanted));
         Layer {
             spatial: held.spatial,
             temporal: match wanted.spatial < held.spatial {
-                true => 0,
+                true => held.temporal.min(MEANWHILE_TEMPORAL),
                 false => wanted.temporal,
             },
         }

@@ -64,6 +64,11 @@ impl Failures {
         }
     }
 
+    /// Try anything again: what failed was not too much.
+    pub fn forget(&mut self) {
+        (self.failed, self.count) = (None, 0);
+    }
+
     /// Note that layers are removed.
     pub fn note_removal(&mut self, now: Time) {
         self.added = None;

@@ -26,6 +26,10 @@ use hysteresis::Rise;
 use ladder::Ladder;
 use order::Step;
 
+/// The lowest layer of the last video is sent up to this multiple of what is left for video: below
+/// that it would harm audio, and is paused.
+const LAST_EXCESS: u64 = 2;
+
 /// What a transport may send.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -77,8 +81,8 @@ pub struct Allocation {
 /// Allocate an estimate to the video subscriptions of one transport.
 ///
 /// Every subscription gets its lowest layer before another gets more than that costs. If not even
-/// the lowest layer of the subscription with the highest priority fits, it alone is sent. The
-/// identifiers of the wishes are unique; their order is irrelevant.
+/// the lowest layer of the subscription with the highest priority fits, it alone is sent, or paused
+/// too where not even half of it fits. The identifiers of the wishes are unique; their order is irrelevant.
 #[must_use]
 pub fn allocate(limits: &Limits, wishes: &[Wish<'_>]) -> Allocation {
     let ladders: Vec<Ladder> = wishes.iter().map(Ladder::new).collect();
@@ -138,7 +142,8 @@ fn grant_steps<'a>(
         let may_rise = || sum_bps <= present_bps || rise.allows(sum_bps, available);
         let fits = sum_bps <= available && (!step.is_rise || may_rise());
         let waits = Some(step.wish) == highest && granted.next.is_some();
-        if nth == 0 || fits && !waits {
+        let is_last = nth == 0 && step.cost_bps / LAST_EXCESS <= available;
+        if is_last || fits && !waits {
             granted.levels[step.wish] += 1;
             granted.sum_bps = sum_bps;
         } else if granted.next.is_none() {

@@ -82,9 +82,20 @@ fn all_get_the_lowest_before_any_gets_more() {
     let wishes = [wish(1, &THREE), wish(2, &THREE), wish(3, &THREE)];
     assert_eq!(granted(&within(540_000), &wishes), [Some(0); 3]);
     assert_eq!(granted(&within(539_999), &wishes), [Some(0), Some(0), None]);
-    assert_eq!(granted(&within(1), &wishes), [Some(0), None, None]);
+    assert_eq!(granted(&within(90_000), &wishes), [Some(0), None, None]);
     let paused = allocate(&within(1), &wishes).grants[2];
     assert_eq!(paused.reason, BANDWIDTH);
+}
+
+#[test]
+fn the_last_is_paused_where_not_even_half_of_it_fits() {
+    let wishes = [wish(1, &THREE), wish(2, &THREE)];
+    assert_eq!(granted(&within(89_999), &wishes), [None, None]);
+    let allocation = allocate(&within(1), &wishes);
+    assert!(allocation.grants.iter().all(|it| it.reason == BANDWIDTH));
+    // A probe tries the lowest layer.
+    let next = allocation.next.map(|it| (it.id, it.estimate_bps));
+    assert_eq!(next, Some((1, 180_000)));
 }
 
 #[test]

@@ -219,6 +219,12 @@ impl Bandwidth {
         }
     }
 
+    /// Return whether the queue of the bottleneck is that of flows that fill it whatever is sent here.
+    #[must_use]
+    pub fn is_queue_foreign(&self) -> bool {
+        matches!(&self.estimator, Estimator::Gcc(gcc) if gcc.is_queue_foreign())
+    }
+
     /// Return once whether a probe has raised the estimate.
     pub fn take_passed_probe(&mut self) -> bool {
         self.gcc().is_some_and(Gcc::take_passed_probe)

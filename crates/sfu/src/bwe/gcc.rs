@@ -27,6 +27,10 @@ const LIMITED_BELOW: f64 = 0.8;
 /// Round-trip time until one is measured.
 const FIRST_RTT: Duration = Duration::from_millis(200);
 
+/// Beside flows that fill the queue no more than this share of the link is tried.
+const FAIR_SHARE: f64 = 0.5;
+const ABOVE_TRIED_STEP: f64 = 1.3;
+
 /// Google congestion control of one send transport.
 #[derive(Debug)]
 pub struct Gcc {
@@ -46,6 +50,8 @@ pub struct Gcc {
     is_unverified: bool,
     /// A probe has raised the estimate since that was last asked.
     has_passed_probe: bool,
+    /// The most that has passed this path, bit/s.
+    passed_bps: f64,
     /// What the last probe found, until that was asked, bit/s.
     probed_bps: Option<f64>,
     rtt: Option<Duration>,
@@ -86,6 +92,7 @@ impl Gcc {
             is_start: true,
             is_unverified: false,
             has_passed_probe: false,
+            passed_bps: 0.0,
             probed_bps: None,
             rtt: None,
             sent: SentRate::new(now),
@@ -113,9 +120,18 @@ impl Gcc {
         self.loss.ratio()
     }
 
-    /// Return how long packets wait in the queue of the bottleneck.
+    /// Return whether the queue of the bottleneck is that of flows that fill it whatever is sent here.
+    #[must_use]
+    pub fn is_queue_foreign(&self) -> bool {
+        self.queue.is_foreign()
+    }
+
+    /// Return how long packets wait in the queue of the bottleneck, as far as it is ours.
     #[must_use]
     pub fn queueing(&self) -> Duration {
+        if self.queue.is_foreign() {
+            return Duration::ZERO;
+        }
         Duration::from_secs_f64(self.trendline.waited_ms().clamp(0.0, 1e4) / 1e3)
     }
 
@@ -170,8 +186,10 @@ impl Gcc {
         }
         self.loss.add(now, summary.received, summary.lost);
         let (waited_ms, jitter_ms) = (self.trendline.waited_ms(), self.trendline.jitter_ms());
-        self.queue.on_feedback(waited_ms, jitter_ms);
+        self.queue.on_feedback(now, waited_ms, jitter_ms);
         let usage = match summary.is_over || self.queue.is_filling() {
+            // Losses alone tell then that too much is sent.
+            _ if self.queue.is_foreign() => Usage::Normal,
             true => Usage::Overuse,
             false => self.trendline.usage(),
         };
@@ -244,6 +262,10 @@ impl Gcc {
         if self.silence.is_silent() {
             return false;
         }
+        if self.queue.is_foreign() {
+            self.try_beside_others(now);
+            return false;
+        }
         let is_normal = self.trendline.usage() != Usage::Overuse;
         let jitter = Duration::from_secs_f64(self.trendline.jitter_ms().min(1e3) / 1e3);
         self.probes.set_jitter(jitter);
@@ -262,6 +284,22 @@ impl Gcc {
         if is_normal && self.estimate_bps < target_bps && self.trial.is_due(now) {
             self.aimd.on_probe(now, target_bps, false);
             self.estimate(now, self.acknowledged.bps());
+        }
+    }
+
+    /// Try the next step where others fill the queue: no probe passes there. It is no more than half of
+    /// the link.
+    fn try_beside_others(&mut self, now: Time) {
+        let step_bps = self.probes.next_step_bps();
+        let is_fair = |step: f64| step <= FAIR_SHARE * self.passed_bps;
+        let Some(step_bps) = step_bps.filter(|step| is_fair(*step)) else {
+            return;
+        };
+        let target_bps = ABOVE_TRIED_STEP * step_bps;
+        if self.estimate_bps < target_bps && self.trial.is_due(now) {
+            self.aimd.set_rate_bps(target_bps);
+            self.has_passed_probe = true;
+            self.estimate(now);
         }
     }
 
@@ -336,6 +374,7 @@ impl Gcc {
     fn on_probe(&mut self, now: Time, found: Found) {
         self.probes.on_found(found);
         self.probed_bps = Some(found.rate_bps);
+        self.passed_bps = self.passed_bps.max(found.rate_bps);
         // Jitter makes a short probe look slow: it lowers the estimate only where nothing is known.
         let is_lower = self.is_unverified && found.is_saturated;
         self.is_unverified = false;

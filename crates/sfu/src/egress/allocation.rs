@@ -79,6 +79,8 @@ impl Egress {
         let probed = estimator.map(|it| (it.take_passed_probe(), it.take_probed_bps()));
         let (probe_passed, probed_bps) = probed.unwrap_or_default();
         let queueing = budget.estimator.as_ref().and_then(Bandwidth::queueing);
+        let estimator = budget.estimator.as_ref();
+        let is_queue_foreign = estimator.is_some_and(Bandwidth::is_queue_foreign);
         let reserved_bps = audio_bps.saturating_add(budget.reserved_for(resent_bps));
         let video_bps = present_bps(&wishes);
         let measured_loss = budget.estimator.as_ref().and_then(Bandwidth::loss);
@@ -87,6 +89,7 @@ impl Egress {
             need_bps: reserved_bps.saturating_add(video_bps),
             video_bps,
             queueing,
+            is_queue_foreign,
             loss: measured_loss.map_or(loss, |it| it as f32),
             probe_passed,
             probed_bps,

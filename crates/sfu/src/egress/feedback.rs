@@ -59,7 +59,10 @@ impl Egress {
         let ledger = &mut subscriber.control.ledger;
         let has_moved = estimator.on_feedback(context.now, ledger, feedback);
         let copies = &mut subscriber.pending.copies;
-        copies.set_conditions(estimator.loss(), estimator.queueing());
+        let queueing = estimator
+            .queueing()
+            .filter(|_| !estimator.is_queue_foreign());
+        copies.set_conditions(estimator.loss(), queueing);
         if has_moved {
             self.update_budget(context, ingress, key);
         }

@@ -63,7 +63,7 @@ pub(super) struct Outgoing<'a> {
     pub(super) marker: bool,
     pub(super) carried: ForwardedExtensions,
     pub(super) described: Described,
-    pub(super) descriptor: OutgoingDescriptor<'a>,
+    pub(super) descriptor: Option<&'a OutgoingDescriptor<'a>>,
     /// RFC 4588: the original sequence number goes in front of a retransmitted payload.
     pub(super) original: Option<u16>,
     pub(super) redundancy: Redundancy<'a>,
@@ -134,16 +134,17 @@ pub fn forward(
             None => padding(subscription.audio, slot, target_len),
             Some(_) => 0,
         };
+        let described = match slot.descriptor_len() {
+            0 => None,
+            _ => Some(describe(subscription, history, slot, placed.index)),
+        };
         let packet = Outgoing {
             index: placed.index,
             timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
             marker: slot.marker || layer.ends_unit,
             carried: slot.carried,
             described: slot.described,
-            descriptor: match slot.descriptor_len() {
-                0 => OutgoingDescriptor::default(),
-                _ => describe(subscription, history, slot, placed.index),
-            },
+            descriptor: described.as_ref(),
             original: None,
             redundancy,
             payload: history.payload(slot),
@@ -186,7 +187,8 @@ pub fn resend(
     output: &mut impl Output,
     round: &mut Round<'_>,
 ) -> Option<usize> {
-    let descriptor = descriptor(subscription, history, slot, placed.index);
+    let descriptor =
+        (slot.descriptor_len() > 0).then(|| descriptor(subscription, history, slot, placed.index));
     let marker = marker(subscription, slot);
     let repair = subscription.repair.as_mut()?;
     if is_over_mtu(&repair.template, slot, ORIGINAL_LEN, round) {
@@ -198,7 +200,7 @@ pub fn resend(
         marker,
         carried: slot.carried,
         described: slot.described,
-        descriptor,
+        descriptor: descriptor.as_ref(),
         original: None,
         redundancy: Redundancy::default(),
         payload: history.payload(slot),
@@ -284,7 +286,7 @@ fn inserted_packet(inserted: &Inserted) -> Outgoing<'_> {
         marker: false,
         carried: ForwardedExtensions::default(),
         described: Described::default(),
-        descriptor: OutgoingDescriptor::default(),
+        descriptor: None,
         original: None,
         redundancy: Redundancy::default(),
         payload: &inserted.payload,
@@ -348,7 +350,7 @@ fn fill_gap(
         marker: false,
         carried: ForwardedExtensions::default(),
         described: Described::default(),
-        descriptor: OutgoingDescriptor::default(),
+        descriptor: None,
         original: None,
         redundancy: Redundancy::default(),
         payload: &[],

@@ -15,7 +15,6 @@ use super::redundancy::Redundancy;
 use super::service::Service;
 use super::sink::Output;
 use super::subscription::Subscription;
-use super::template::OutgoingDescriptor;
 use crate::bwe::control::Bandwidth;
 use crate::context::{Context, Timer};
 use crate::keys::{SubscriberKey, SubscriptionKey};
@@ -140,7 +139,7 @@ fn send_padding(
             marker: false,
             carried: ForwardedExtensions::default(),
             described: Described::default(),
-            descriptor: OutgoingDescriptor::default(),
+            descriptor: None,
             original: None,
             redundancy: Redundancy::default(),
             payload: &[],

@@ -30,13 +30,13 @@ pub struct Stamp<'a> {
     /// Values of the incoming packet's extensions.
     pub carried: ForwardedExtensions,
     /// Its dependency descriptor.
-    pub descriptor: OutgoingDescriptor<'a>,
+    pub descriptor: Option<&'a OutgoingDescriptor<'a>>,
 }
 
 /// The dependency descriptor of a packet to send.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct OutgoingDescriptor<'a> {
-    /// As received; empty where the packet has none.
+    /// As received.
     pub bytes: &'a [u8],
     /// What is changed in it.
     pub patch: Patch,
@@ -155,8 +155,10 @@ impl Template {
     /// Write the header to the start of `out` and return its length in bytes.
     #[inline(always)]
     pub fn write(&self, out: &mut [u8], stamp: &Stamp<'_>) -> usize {
-        match (&self.described, stamp.descriptor.bytes) {
-            (Some(described), [_, ..]) => self.write_described(described, out, stamp),
+        match (&self.described, stamp.descriptor) {
+            (Some(described), Some(descriptor)) => {
+                self.write_described(described, descriptor, out, stamp)
+            }
             _ => self.write_layout(&self.layout, out, stamp),
         }
     }
@@ -165,11 +167,12 @@ impl Template {
     fn write_described(
         &self,
         described: &DescribedLayout,
+        descriptor: &OutgoingDescriptor<'_>,
         out: &mut [u8],
         stamp: &Stamp<'_>,
     ) -> usize {
         let mut value = [0; MAX_DESCRIPTOR_LEN];
-        let OutgoingDescriptor { bytes, patch } = stamp.descriptor;
+        let OutgoingDescriptor { bytes, patch } = descriptor;
         let Some(len) = patch.write(bytes, &mut value) else {
             return self.write_layout(&self.layout, out, stamp);
         };
@@ -309,7 +312,7 @@ mod tests {
             transport_sequence: 0x1234,
             abs_send_time: 0x0056_789a,
             carried: ForwardedExtensions::default(),
-            descriptor: OutgoingDescriptor::default(),
+            descriptor: None,
         }
     }
 
@@ -384,13 +387,14 @@ mod tests {
             bytes[..3].copy_from_slice(&[0x81, 0x12, 0x34]);
             let mut stamp = stamp();
             stamp.carried.orientation = Some(3);
-            stamp.descriptor = OutgoingDescriptor {
+            let descriptor = OutgoingDescriptor {
                 bytes: &bytes,
                 patch: Patch {
                     number_shift: 0x34,
                     active_targets: None,
                 },
             };
+            stamp.descriptor = Some(&descriptor);
             let mut out = [0; 512];
             let written = template.write(&mut out, &stamp);
             let header = Header::parse(&out).expect("a header");
@@ -412,7 +416,11 @@ mod tests {
         let template = Template::new(Ssrc(7), PayloadType(100), mid, &ids(), false);
         let (mut out, mut stamp) = ([0; 512], stamp());
         let bare = template.write(&mut out, &stamp);
-        stamp.descriptor.bytes = &[0x81, 0, 1];
+        let descriptor = OutgoingDescriptor {
+            bytes: &[0x81, 0, 1],
+            patch: Patch::default(),
+        };
+        stamp.descriptor = Some(&descriptor);
         assert_eq!(template.write(&mut out, &stamp), bare);
         assert_eq!(template.header_len(&stamp.carried, 3), bare);
     }

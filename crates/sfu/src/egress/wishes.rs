@@ -14,6 +14,8 @@ use crate::message::Target;
 
 /// Bitrate of an encoding of known frame size until it is measured, bit/s for each pixel.
 const BPS_PER_PIXEL: u64 = 2;
+/// Fewer frames per second are sent of the smallest frame alone.
+const MIN_FPS: u16 = 6;
 /// Bitrates until they are measured, from the lowest encoding, bit/s.
 const USUAL_BPS: [u64; 3] = [180_000, 550_000, 1_800_000];
 
@@ -110,14 +112,20 @@ pub fn layers(publication: &Publication, subscription: &Subscription) -> Layers 
             });
             continue;
         }
+        let lowest = layers.len;
         for one in measured {
+            let fps = rates.fps(one);
+            // A smaller frame is better than so few, which would be seen as a freeze.
+            if (1..MIN_FPS).contains(&fps) && (lowest > 0 || one.layer.spatial > 0) {
+                continue;
+            }
             layers.push(Candidate {
                 encoding: rank as u8,
                 spatial: one.layer.spatial,
                 temporal: one.layer.temporal,
                 wire_bps: rates.bps(one, whole_bps),
                 size: layer_size(encoding, one.layer.spatial),
-                fps: rates.fps(one),
+                fps,
                 usable: usable && one.is_active,
             });
         }

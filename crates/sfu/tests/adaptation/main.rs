@@ -3,6 +3,7 @@
 //!
 //! `ADAPTATION_TRACE=1 cargo test --test adaptation CASE -- --nocapture` prints what was measured.
 
+mod audio_only;
 mod call;
 mod figures;
 mod net;

@@ -5,7 +5,7 @@ use crate::captures::{Capture, CaptureLog};
 use crate::clip::{Clip, FrameFields};
 use crate::dependency::{DescriptorValue, Place};
 use crate::frame_id::FrameId;
-use crate::header::{HeaderTemplate, SdesItems};
+use crate::header::{Carries, HeaderTemplate, SdesItems};
 use crate::message::PliPolicy;
 use crate::random::Random;
 use crate::recorder::Recorder;
@@ -86,6 +86,8 @@ pub struct EncodingPlan {
     pub start: Time,
     /// Response to keyframe requests.
     pub pli: PliPolicy,
+    /// Octet of the audio level (RFC 6464) of audio.
+    pub audio_level: Option<u8>,
 }
 
 impl OutboundEncoding {
@@ -96,7 +98,10 @@ impl OutboundEncoding {
         ids: &wire::extension::ExtensionMap,
         random: &mut Random,
     ) -> Self {
-        let has_descriptors = plan.clip.descriptors().is_some();
+        let carries = Carries {
+            descriptors: plan.clip.descriptors().is_some(),
+            audio_level: plan.audio_level,
+        };
         let new_stream = |ssrc, payload_type, repairs, random: &mut Random| {
             let sdes = SdesItems {
                 repairs,
@@ -104,7 +109,7 @@ impl OutboundEncoding {
             };
             RtpStream::new(
                 ssrc,
-                HeaderTemplate::new(ssrc, payload_type, sdes, ids, has_descriptors),
+                HeaderTemplate::new(ssrc, payload_type, sdes, ids, carries),
                 random,
             )
         };
@@ -163,6 +168,11 @@ impl OutboundEncoding {
             self.skip_to(now);
         }
         self.inactive = !active;
+    }
+
+    /// Set the octet of the audio level of later packets (RFC 6464).
+    pub fn set_audio_level(&mut self, octet: u8) {
+        self.media.template.set_audio_level(octet);
     }
 
     /// Return the RID.

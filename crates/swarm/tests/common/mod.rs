@@ -24,6 +24,7 @@ use swarm::figures::{Figures, FlowFigures, LinkFigures};
 use swarm::message::{CommandResult, Event, TransportId};
 use swarm::relay::Relay;
 use swarm::sample::TakenFrames;
+use wire::extension::Extension;
 use wire::time::{Time, WallClock};
 
 pub const VIDEO_PT: u8 = 96;
@@ -36,6 +37,7 @@ const TWCC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide
 const CAPTURE_TIME_URI: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 /// Id of abs-capture-time, which VP9 is sent with.
 pub const CAPTURE_TIME_ID: u8 = 6;
+pub const AUDIO_LEVEL_ID: u8 = 7;
 const VP9_CLIP: u32 = 5;
 
 /// A datagram in flight; bots are at 10.0.1.1, the reflector is at 10.0.0.1, a port per transport.
@@ -303,6 +305,9 @@ impl World {
                 "rtx_ssrc": if is_audio { Value::Null } else { json!(2000 + stream) }}],
             "source_id": stream, "start_ns": self.host.now.as_nanos(),
         });
+        if is_audio {
+            command["extensions"][Extension::AudioLevel.uri()] = AUDIO_LEVEL_ID.into();
+        }
         if clip == VP9_CLIP {
             command["extensions"][CAPTURE_TIME_URI] = CAPTURE_TIME_ID.into();
         }

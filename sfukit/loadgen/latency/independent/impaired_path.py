@@ -23,6 +23,10 @@ class ImpairedPath:
         self._free_at_s = 0.0
         self._last_s = 0.0
 
+    def change(self, impairment: Impairment | None) -> None:
+        """Impair later datagrams in another way; what is on its way arrives as it would have."""
+        self._impairment = impairment or Impairment()
+
     def arrivals(self, now_s: float, size_bytes: int) -> list[float]:
         """Return when the copies of a datagram arrive: none if it is lost."""
         sent_s = self._through_queue(now_s, size_bytes)

@@ -342,6 +342,12 @@ impl Controller {
         Some(self.target_bps()).filter(|target| estimate_bps < *target || self.wants.has_failed)
     }
 
+    /// Return the rate of all that is sent once the next step is taken; `None` where none is unmet.
+    #[must_use]
+    pub fn next_step_bps(&self) -> Option<f64> {
+        self.wants.next_step_bps
+    }
+
     /// Return the rate that the next useful step needs.
     #[must_use]
     pub fn target_bps(&self) -> f64 {
