@@ -249,7 +249,7 @@ impl Gcc {
     /// Return whether a probe or a trial may be due; what they need else is loaded only then.
     #[must_use]
     pub fn may_probe(&self, now: Time) -> bool {
-        self.probes.may_start(now, self.estimate_bps)
+        self.queue.is_foreign() || self.probes.may_start(now, self.estimate_bps)
     }
 
     /// Load the arrivals that those of the next feedback are compared with.
@@ -299,7 +299,7 @@ impl Gcc {
         if self.estimate_bps < target_bps && self.trial.is_due(now) {
             self.aimd.set_rate_bps(target_bps);
             self.has_passed_probe = true;
-            self.estimate(now);
+            self.estimate(now, self.acknowledged.bps());
         }
     }
 
