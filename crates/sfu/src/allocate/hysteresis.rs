@@ -31,6 +31,8 @@ const FAILED_SPARE_PERCENT: u32 = 25;
 /// in either direction varies by 22 % in all.
 const RECOVERED_PERCENT: u64 = 125;
 
+/// An estimate that became lower before that did so for another reason.
+const FALLEN_FOR: Duration = Duration::from_secs(5);
 /// What was sent for so long counts as sent: one tile becomes small and then another one large.
 const SENT_FOR: Duration = Duration::from_millis(1_000);
 
@@ -109,6 +111,10 @@ pub struct Decision {
 pub struct Hysteresis {
     /// Since when the estimate is below the need.
     below_since: Option<Time>,
+    /// When the estimate has become lower.
+    fallen: Option<Time>,
+    /// The last estimate, bit/s.
+    estimate_bps: u64,
     /// When layers are removed if it stays there.
     due: Option<Time>,
     /// The estimate at which layers were removed, until it has recovered, bit/s.
@@ -135,6 +141,10 @@ impl Hysteresis {
         let is_empty = signals.queueing.is_some_and(|it| it < HARMLESS_QUEUE);
         let is_full = signals.queueing.is_some_and(|it| it > FULL_QUEUE)
             || (signals.loss > FULL_LOSS && !is_empty);
+        if estimate_bps < self.estimate_bps {
+            self.fallen = Some(now);
+        }
+        self.estimate_bps = estimate_bps;
         if signals.need_bps <= estimate_bps {
             self.below_since = None;
             return Decision {
@@ -157,8 +167,10 @@ impl Hysteresis {
             self.below_since = None;
             self.sent = (0, now);
             self.removed_at_bps = Some(estimate_bps);
-            // Without probes nothing would show that the link has become wider.
-            if signals.queueing.is_some() {
+            // An estimate that was never there shows nothing about the link, and without probes nothing
+            // would show that it has become wider.
+            let has_fallen = self.fallen.is_some_and(|at| now.since(at) < FALLEN_FOR);
+            if has_fallen && signals.queueing.is_some() {
                 self.failures.note_removal(now);
             }
             return Decision {
@@ -276,6 +288,24 @@ mod tests {
         }
         let after = state.update(START + Duration::from_secs(60), &waiting(50));
         assert_eq!(after.estimate_bps, Some(900));
+    }
+
+    #[test]
+    fn a_removal_is_a_failure_where_the_estimate_has_fallen() {
+        for (estimate, is_failure) in [(1_000, false), (900, true)] {
+            let mut state = Hysteresis::default();
+            let mut at = |ms, estimate, need| {
+                let signals = Signals {
+                    queueing: Some(Duration::ZERO),
+                    ..signals(estimate, need)
+                };
+                state.update(START + Duration::from_millis(ms), &signals);
+            };
+            at(0, 1_000, 500);
+            at(100, estimate, 1_500);
+            at(100 + GRACE.as_millis() as u64, estimate, 1_500);
+            assert_eq!(state.is_held(START + GRACE * 2), is_failure);
+        }
     }
 
     #[test]

@@ -168,8 +168,9 @@ fn one_large_video_and_three_small_ones() {
     let (mut switched, mut large) = (Vec::new(), 0);
     for speaker in [0, 1, 2] {
         if speaker != large {
-            call.ask(viewer.videos[large], false);
             call.ask(viewer.videos[speaker], true);
+            call.run(5);
+            call.ask(viewer.videos[large], false);
             large = speaker;
             switched.push((call.ms(call.net.now), speaker));
         }
