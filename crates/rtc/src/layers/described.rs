@@ -154,11 +154,12 @@ impl DecodeTargets {
             ..Self::default()
         };
         let mut templates_of = [0u64; MAX_TARGETS];
-        for target in 0..usize::from(structure.targets) {
+        let count = usize::from(structure.targets);
+        for (target, templates) in templates_of.iter_mut().take(count).enumerate() {
             let layer = &mut targets.layers[target];
             for (nth, template) in structure.templates.iter().enumerate() {
                 if template.indications.of(target) != Indication::NotPresent {
-                    templates_of[target] |= 1 << nth;
+                    *templates |= 1 << nth;
                     layer.spatial = layer.spatial.max(template.spatial);
                     layer.temporal = layer.temporal.max(template.temporal);
                 }
