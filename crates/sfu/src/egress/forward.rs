@@ -72,6 +72,25 @@ pub(super) struct Outgoing<'a> {
     pub(super) shift: Shift,
 }
 
+impl<'a> Outgoing<'a> {
+    /// A packet of our own: without extensions of a publisher, and nothing to rewrite.
+    pub(super) fn bare(index: u64, timestamp: u32, payload: &'a [u8], padding: usize) -> Self {
+        Self {
+            index,
+            timestamp,
+            marker: false,
+            carried: ForwardedExtensions::default(),
+            described: Described::default(),
+            descriptor: None,
+            original: None,
+            redundancy: Redundancy::default(),
+            payload,
+            padding,
+            shift: Shift::default(),
+        }
+    }
+}
+
 /// Send the packets of an encoding that wait for this subscription, as far as the pacer allows.
 ///
 /// `pad_to` is the payload length that the peer's other streams have in this round, where joining
@@ -280,19 +299,12 @@ fn send_inserted(
 }
 
 fn inserted_packet(inserted: &Inserted) -> Outgoing<'_> {
-    Outgoing {
-        index: inserted.placed.index,
-        timestamp: inserted.timestamp,
-        marker: false,
-        carried: ForwardedExtensions::default(),
-        described: Described::default(),
-        descriptor: None,
-        original: None,
-        redundancy: Redundancy::default(),
-        payload: &inserted.payload,
-        padding: 0,
-        shift: Shift::default(),
-    }
+    Outgoing::bare(
+        inserted.placed.index,
+        inserted.timestamp,
+        &inserted.payload,
+        0,
+    )
 }
 
 /// Skip the packets of a subscriber's backlog that the history has dropped.
@@ -344,19 +356,8 @@ fn fill_gap(
     output: &mut impl Output,
     round: &mut Round<'_>,
 ) {
-    let packet = Outgoing {
-        index: placed.index,
-        timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
-        marker: false,
-        carried: ForwardedExtensions::default(),
-        described: Described::default(),
-        descriptor: None,
-        original: None,
-        redundancy: Redundancy::default(),
-        payload: &[],
-        padding: 1,
-        shift: Shift::default(),
-    };
+    let timestamp = slot.timestamp.wrapping_add(placed.shift.timestamp);
+    let packet = Outgoing::bare(placed.index, timestamp, &[], 1);
     let stream = &mut subscription.stream;
     let sent = send(
         &stream.template,

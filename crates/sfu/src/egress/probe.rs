@@ -4,14 +4,9 @@
 //! transport-wide numbers as all packets and leaves no gap in the media, since a receiver drops a
 //! retransmission without payload. It bypasses pacer and limits of repair.
 
-use rtc::codec::Described;
-use rtc::outbound::history::ForwardedExtensions;
-use rtc::outbound::sequence::Shift;
-
 use super::Egress;
 use super::control::SendControl;
 use super::forward::{Outgoing, Round, send};
-use super::redundancy::Redundancy;
 use super::service::Service;
 use super::sink::Output;
 use super::subscription::Subscription;
@@ -133,19 +128,7 @@ fn send_padding(
         if control.ledger.sent_bytes() >= end {
             return;
         }
-        let packet = Outgoing {
-            index: repair.next_index,
-            timestamp,
-            marker: false,
-            carried: ForwardedExtensions::default(),
-            described: Described::default(),
-            descriptor: None,
-            original: None,
-            redundancy: Redundancy::default(),
-            payload: &[],
-            padding: PADDING_LEN,
-            shift: Shift::default(),
-        };
+        let packet = Outgoing::bare(repair.next_index, timestamp, &[], PADDING_LEN);
         repair.next_index += 1;
         let stream = &mut repair.stream;
         let Some(sent) = send(&repair.template, stream, &packet, control, output, round) else {
