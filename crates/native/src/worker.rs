@@ -89,6 +89,10 @@ pub struct Worker {
     sending: Outbox,
     positions: Vec<SendPosition>,
     blocked: bool,
+    /// When the outbox was filled.
+    flushed: Time,
+    /// The paths whose datagrams a full send buffer holds back.
+    held_back: Vec<PathId>,
     published: Time,
     /// Time to wake asyncio, where events are queued.
     events_due: Option<Time>,
@@ -135,6 +139,8 @@ impl Worker {
             engine,
             sending: Outbox::new(),
             blocked: false,
+            flushed: Time::ZERO,
+            held_back: Vec::new(),
             published: Time::ZERO,
             events_due: None,
             dropped: 0,
@@ -257,6 +263,7 @@ impl Worker {
     /// Swap in the engine's outbox; return whether it has datagrams.
     fn refill(&mut self, now: Time) -> bool {
         self.engine.flush(now);
+        self.flushed = now;
         std::mem::swap(&mut self.sending, self.engine.outbox());
         self.positions.fill(SendPosition::default());
         !self.sending.is_empty()
@@ -278,11 +285,28 @@ impl Worker {
                 }
             }
         }
+        self.note_late(blocked);
         self.watch_writability(blocked)?;
         if !blocked {
             self.sending.clear();
         }
         Ok(!blocked)
+    }
+
+    /// Tell the engine how late the datagrams leave that a full send buffer held back.
+    fn note_late(&mut self, blocked: bool) {
+        if blocked && !self.blocked {
+            for (index, position) in self.positions.iter().enumerate() {
+                let rest = &self.sending.runs()[position.run()..];
+                let rest = rest.iter().map(|run| run.path);
+                self.held_back
+                    .extend(rest.filter(|path| usize::from(path.socket) == index));
+            }
+        } else if self.blocked && !blocked {
+            let late = self.clock.now().since(self.flushed);
+            let paths = self.held_back.drain(..);
+            self.engine.sent_late(paths, self.flushed, late);
+        }
     }
 
     fn watch_writability(&mut self, blocked: bool) -> io::Result<()> {

@@ -101,6 +101,20 @@ fn a_wide_link_has_the_highest_encoding_within_a_second() {
 }
 
 #[test]
+fn a_full_send_buffer_is_no_queue_of_the_link() {
+    let mut viewed = viewed(Config::default(), 5_000_000, "transport-cc");
+    viewed.run(3_000);
+    let before = viewed.transport()["estimate_bps"].as_u64();
+    for _ in 0..100 {
+        viewed.world.blocked_until = viewed.world.now + ms(100);
+        viewed.run(150);
+    }
+    assert_eq!(viewed.seen().last().map(|it| it.1), Some(2));
+    let after = viewed.transport()["estimate_bps"].as_u64();
+    assert!(after >= before, "{before:?} {after:?}");
+}
+
+#[test]
 fn a_link_of_1_mbps_has_the_middle_encoding_without_loss() {
     let mut viewed = viewed(Config::default(), 1_000_000, "transport-cc");
     viewed.run(30_000);

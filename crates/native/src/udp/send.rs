@@ -21,6 +21,15 @@ pub struct SendPosition {
     offset: usize,
 }
 
+impl SendPosition {
+    /// Return the index of the first run that is not sent completely; runs of other sockets may
+    /// follow.
+    #[must_use]
+    pub fn run(&self) -> usize {
+        self.run
+    }
+}
+
 /// The result of a send call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {

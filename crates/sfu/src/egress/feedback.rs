@@ -69,6 +69,13 @@ impl Egress {
         self.start_probe(context, key);
     }
 
+    /// Note that the packets of a round left late by this.
+    pub fn sent_late(&mut self, key: SubscriberKey, round: Time, late: Duration) {
+        if let Some(subscriber) = self.subscribers.get_mut(key) {
+            subscriber.control.ledger.shift(round, late);
+        }
+    }
+
     /// Process the receiver's own estimate.
     pub fn on_remb(&mut self, now: Time, key: SubscriberKey, bitrate_bps: u64) {
         let subscriber = self.subscribers.get_mut(key);

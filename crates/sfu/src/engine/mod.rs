@@ -14,6 +14,7 @@ use rtc::outbound::history::ChunkPool;
 use rtc::outbox::Outbox;
 use rtc::path::PathId;
 use rtc::wheel::Wheel;
+use rustc_hash::FxHashSet;
 use wire::id::Ssrc;
 use wire::rtp::{Kind, demux};
 use wire::time::{Time, WallClock};
@@ -131,6 +132,24 @@ impl Engine {
         for (found, ssrc) in datagrams {
             if let Some(room) = self.rooms.get(found.room) {
                 load(room, found.transport, *ssrc);
+            }
+        }
+    }
+
+    /// Note that a socket took the datagrams to these paths, flushed at `flushed`, late by this: they
+    /// were not in the queue of the bottleneck meanwhile.
+    pub fn sent_late(
+        &mut self,
+        paths: impl Iterator<Item = PathId>,
+        flushed: Time,
+        late: Duration,
+    ) {
+        let mut done = FxHashSet::default();
+        for path in paths.filter(|path| done.insert(*path)) {
+            if let Some(found) = self.directory.by_path(&path)
+                && let Some(room) = self.rooms.get_mut(found.room)
+            {
+                room.sent_late(found.transport, flushed, late);
             }
         }
     }

@@ -40,6 +40,13 @@ impl Room {
         }
     }
 
+    /// Note that what was sent at `flushed` left late by this.
+    pub fn sent_late(&mut self, key: TransportKey, flushed: Time, late: Duration) {
+        if let Some(connection) = self.connections.get(key) {
+            self.egress.sent_late(connection.subscriber, flushed, late);
+        }
+    }
+
     fn on_transport_event(
         &mut self,
         context: &mut Context<'_>,

@@ -49,6 +49,8 @@ pub struct World {
     pub cameras: Vec<Camera>,
     pub events: Vec<Event>,
     pub runs: Vec<SentRun>,
+    /// The send buffer of the server's socket is full until then.
+    pub blocked_until: Time,
     pub config: Config,
     pub(super) by_address: HashMap<SocketAddr, usize>,
     pub(super) identity: Context,
@@ -89,6 +91,7 @@ impl World {
             cameras: Vec::new(),
             events: Vec::new(),
             runs: Vec::new(),
+            blocked_until: now,
             config,
             by_address: HashMap::new(),
             identity: server,
@@ -205,6 +208,12 @@ impl World {
             if sending.is_empty() {
                 break;
             }
+            // Until the socket takes it.
+            let late = self.blocked_until.since(self.now);
+            if !late.is_zero() {
+                let paths = sending.runs().iter().map(|run| run.path);
+                self.engine.sent_late(paths, self.now, late);
+            }
             for run in sending.runs() {
                 self.runs.push(SentRun {
                     at: self.now,
@@ -213,11 +222,14 @@ impl World {
                     len: run.len,
                 });
             }
+            let flushed = self.now;
+            self.now = flushed + late;
             for (path, bytes) in sending.datagrams() {
                 if let Some(client) = self.by_address.get(&path.remote).copied() {
                     self.post(Direction::Down, client, path.remote, bytes);
                 }
             }
+            self.now = flushed;
         }
         let events = self.engine.take_events(false);
         for event in &events {
