@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -32,6 +33,15 @@ def find_program(name: str, how: str) -> str:
 def program() -> Callable[[str, str], str]:
     """Return the fixture that requires an external program."""
     return find_program
+
+
+def pytest_configure() -> None:
+    """Take SIGINT where it is ignored: shells without job control start background jobs so.
+
+    Programs that the tests start inherit it, and would not end when they are interrupted.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
