@@ -77,10 +77,10 @@ check-rust: setup
 bench: setup ## the table of figures, kept as JSON under bench/; ROWS="broadcast cycles" for some
 	$(BIN)/python -m tools.bench $(ROWS) $(ARGS)
 
-BWE ?= gcc
 layers: setup ## VP9 and AV1 with SVC from Chromium to a viewer on a narrow link, 3 minutes; docs/layers.md has the tables
 	$(BIN)/python -m tests.interop.layer_link
 
+BWE ?= gcc
 adaptation: setup ## cases of narrow and lossy links, 20 minutes an estimator, into docs/adaptation.md; CASE="1m 5.1", BWE="gcc none"
 	$(BIN)/python -m tools.bench adaptation $(CASE:%=--case %) $(BWE:%=--bwe %) || test $$? = 3
 	$(BIN)/python -m tools.adaptation_document $$(ls -t bench/*.json | head -1)
