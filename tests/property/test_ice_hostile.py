@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sfukit.cli.ice_explain_text import render
@@ -104,6 +104,9 @@ LINE = st.builds(
 
 @settings(max_examples=200)
 @given(st.lists(LINE, max_size=12), st.lists(LINE, max_size=12))
+@example([], ["candidate:SDPARTA 0 udp 0 10.0.0.1 0 typ host "])
+@example([], ["candidate:about:webrtc 0 udp 0 10.0.0.1 0 typ host "])
+@example([], ["candidate:ICE-PEER( 0 udp 0 10.0.0.1 0 typ host "])
 def test_any_candidates_make_an_ordered_list(local: list[str], remote: list[str]) -> None:
     def side(lines: list[str]) -> str:
         return "v=0\n" + "".join(f"a={line}\n" for line in lines)

@@ -75,8 +75,8 @@ def _recognised(text: str, where: str) -> tuple[str, list[Case]]:
         document = _json(text)
         if document is not None:
             return _from_json(document, text)
-    if from_firefox.looks_like(text):
-        return "about:webrtc", _useful(from_firefox.cases(text))
+    if from_firefox.looks_like(text) and (found := _useful(from_firefox.cases(text))):
+        return "about:webrtc", found  # descriptions of Firefox alone have its marks too
     if from_sdp.split(text):
         return "sdp", _useful(from_sdp.cases(text))
     return "candidates", _useful([_pasted(text)])

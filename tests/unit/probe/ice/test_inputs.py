@@ -74,6 +74,18 @@ def test_a_dump_of_rtcstats_of_another_form_is_refused_by_name(rest: str) -> Non
         inputs.read(f"RTCStatsDump\n{rest}\n".encode(), "dump")
 
 
+def test_descriptions_of_firefox_without_its_headings_are_descriptions() -> None:
+    described = (
+        "v=0\no=mozilla...THIS_IS_SDPARTA-99.0 1 0 IN IP4 0.0.0.0\n"
+        "a=ice-ufrag:{}\na=candidate:1 1 UDP 2130706431 10.0.0.{} 7 typ host\n"
+    )
+    both = described.format("aa", 1) + described.format("bb", 2)
+    kind, [case] = inputs.read(both.encode(), "x")
+    assert kind == "sdp"
+    assert (case.local.ufrags, case.remote.ufrags) == (["aa"], ["bb"])
+    assert [found.address for found in case.remote.candidates] == ["10.0.0.2"]
+
+
 @pytest.mark.parametrize("name", ["native-nested.stats.json", "native-microseconds.stats.json"])
 def test_native_statistics_are_those_of_a_browser(name: str) -> None:
     _, [case] = read(name)
