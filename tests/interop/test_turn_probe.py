@@ -156,7 +156,7 @@ def test_the_shipped_configuration_denies_internal_peers_and_has_quotas(tmp_path
     with coturn(tmp_path, *secret, *families, configuration=SHIPPED) as server:
         result = run(tmp_path, server.uri, "--secret", "north", "--security")
         login = ("--secret", "north", "--user", "ann", "--security")
-        many = run(tmp_path, server.udp, *login, "--allocations", "20")
+        many = run(tmp_path, server.udp, *login, "--allocations", "40")
     assert result.exit_code == 0, result.text
     for variant in variants(result):
         assert variant["relays"] is None  # its peer is on loopback
@@ -169,8 +169,8 @@ def test_the_shipped_configuration_denies_internal_peers_and_has_quotas(tmp_path
     assert "0 of 2 variants relay, 2 not tested" in result.text
     [variant] = variants(many)
     granted = variant["allocations"]["granted"]
-    assert 9 <= granted <= 11  # user-quota=12; the probe has one, and had one more for IPv6
-    assert variant["allocations"]["causes"] == {"quota_486": 20 - granted}
+    assert 21 <= granted <= 23  # user-quota=24; the probe has one, and had one more for IPv6
+    assert variant["allocations"]["causes"] == {"quota_486": 40 - granted}
 
 
 def test_the_shipped_configuration_accepts_no_credential_before_it_has_a_secret(
