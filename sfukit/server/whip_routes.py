@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
+from sfukit.server import whep_extension_routes
 from sfukit.server.access import Rights
 from sfukit.server.http_sessions import HttpSession
 from sfukit.server.participant import Participant
@@ -44,6 +45,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_patch("/sessions/{session}", patch)
     app.router.add_delete("/sessions/{session}", delete)
     app.router.add_options("/sessions/{session}", session_options)
+    whep_extension_routes.add_routes(app)
 
 
 async def publish(request: web.Request) -> web.Response:
@@ -85,9 +87,12 @@ async def play(request: web.Request) -> web.Response:
     answer = viewer.negotiate(offer)
     context.rooms.admit_viewer(room, viewer)
     await viewer.start()
-    session = HttpSession(offer, viewer.restart, viewer.leave, needs_tag=False)
+    session = HttpSession(offer, viewer.restart, viewer.leave, needs_tag=False, viewer=viewer)
     _register(context, session, viewer)
-    return _created(request, rights, session, answer)
+    response = _created(request, rights, session, answer)
+    for link in whep_extension_routes.links(request, session.path):
+        response.headers.add("Link", link)
+    return response
 
 
 async def patch(request: web.Request) -> web.Response:
