@@ -11,6 +11,7 @@ from sfukit.server import ids
 from sfukit.server.access import Rights
 from sfukit.server.addresses import local_address_first
 from sfukit.server.engine import Engine
+from sfukit.server.ice_servers import IceServers
 from sfukit.server.metrics import Metrics
 from sfukit.server.native_messages import (
     ActiveSpeakersChanged,
@@ -128,6 +129,7 @@ class Core:
         )  # reason of the last worker
         self.ids = ids.Ids()
         self.addresses = list(addresses)
+        self.ice_servers = IceServers(settings)
         self.transports: dict[int, TransportOwner] = {}
         self.publications: dict[int, Publication] = {}
         self.subscriptions: dict[int, Subscription] = {}

@@ -12,6 +12,7 @@ import structlog
 
 from sfukit.server.access import Rights, Role
 from sfukit.server.core import Core, TransportSummary, transport_summary
+from sfukit.server.ice_servers import MemberIceServers
 from sfukit.server.member import Member
 from sfukit.server.native_messages import (
     DataChannelClosed,
@@ -34,6 +35,8 @@ from sfukit.signaling.publish_answer import Published, PublishRules
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.room_messages import (
     EncodingsNotification,
+    IceServerInfo,
+    IceServersNotification,
     LayerSwitch,
     OfferNotification,
     OwnPublication,
@@ -99,6 +102,7 @@ class Participant:
         self.log = log.bind(trace_id=trace_id, room=room.name, participant=uid)
         self.states: dict[str, TransportSummary] = {}
         self.quality: QualityNotification | None = None
+        self.ice_servers: MemberIceServers | None = None
         self._channel = channel
         self._streams: dict[str, int] = {}
         self._stream_numbers = itertools.count()
@@ -271,6 +275,8 @@ class Participant:
         self.leave_reason = reason
         self.core.ended += 1
         self._expiry.cancel()
+        if self.ice_servers is not None:
+            self.ice_servers.cancel()
         for transport in list(self._connect_timeouts):
             self._cancel_connect_timeout(transport)
         ended = list(self.publications.values())
@@ -327,6 +333,21 @@ class Participant:
         )
         if event.state != "connected":
             self.leave("transport_lost")
+
+    def open_ice_servers(self, address: str) -> list[IceServerInfo]:
+        """Return ICE servers for a client address; notify of new credentials until the leave."""
+        if self.ice_servers is None:
+            self.ice_servers = MemberIceServers(
+                self.core.ice_servers,
+                self.rights,
+                address,
+                self.core.loop,
+                self._notify_ice_servers,
+            )
+        servers = self.ice_servers.listed()
+        if self.leave_reason is not None:
+            self.ice_servers.cancel()
+        return servers
 
     def on_encoding_state(self, publication: Publication, event: EncodingState) -> None:
         """Notify the publisher that an encoding became inactive or active."""
@@ -395,6 +416,9 @@ class Participant:
     def _notify(self, method: str, params: Any) -> None:
         if self._channel is not None:
             self._channel.notify(method, params)
+
+    def _notify_ice_servers(self, servers: list[IceServerInfo]) -> None:
+        self._notify("ice-servers", IceServersNotification(servers))
 
     def _note_connected(self) -> None:
         if not self._connected:
