@@ -38,6 +38,9 @@ class Member(Protocol):
     def auto_subscribe(self, publication: Publication) -> None:
         """Subscribe to a new publication if the participant subscribes automatically."""
 
+    def on_data_wanted(self) -> None:
+        """Offer data channels, since the room has some."""
+
     def on_publication_removed(
         self, publication: Publication, others: Iterable[Publication]
     ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from sfukit.server.access import Rights, Role
@@ -14,6 +15,8 @@ from sfukit.server.core import Core, TransportSummary, transport_summary
 from sfukit.server.ice_servers import MemberIceServers
 from sfukit.server.member import Member
 from sfukit.server.native_messages import (
+    DataChannelClosed,
+    DataParameters,
     EncodingState,
     EncodingsWanted,
     LayerSwitched,
@@ -89,7 +92,12 @@ class Participant:
         self.dynacast = False
         self.leave_reason: str | None = None
         self.local_address = local_address
-        self.publish_connection = PublishConnection(core, room.number, room.worker, self)
+        self._data = DataParameters(
+            member=number, send=rights.data, receive=False, negotiated=False
+        )
+        self.publish_connection = PublishConnection(
+            core, room.number, room.worker, self, self._data
+        )
         self.subscribe_connection: SubscribeConnection | None = None
         self.log = log.bind(trace_id=trace_id, room=room.name, participant=uid)
         self.states: dict[str, TransportSummary] = {}
@@ -195,8 +203,15 @@ class Participant:
     def open_subscribe_connection(self, *, automatic: bool) -> SubscribeConnection:
         """Open the subscribe connection; ``automatic``: subscribe to all publications."""
         self.subscribe_connection = SubscribeConnection(
-            self.core, self.room.number, self.room.worker, self, automatic=automatic
+            self.core,
+            self.room.number,
+            self.room.worker,
+            self,
+            automatic=automatic,
+            data=msgspec.structs.replace(self._data, receive=True),
         )
+        if self.room.has_data:
+            self.subscribe_connection.offer_data()
         for publication in self.room.publications.values():
             self.auto_subscribe(publication)
         return self.subscribe_connection
@@ -205,6 +220,18 @@ class Participant:
         """Subscribe to another participant's publication, if automatic."""
         if self.subscribe_connection is not None and publication.owner is not self:
             self.subscribe_connection.auto_subscribe(publication)
+
+    def on_data_wanted(self) -> None:
+        """Offer data channels, since the room has some."""
+        if self.subscribe_connection is not None:
+            self.subscribe_connection.offer_data()
+
+    def on_data_channel_closed(self, event: DataChannelClosed) -> None:
+        """Notify the participant that the server closed a data channel."""
+        self.log.info("data_channel_closed", label=event.label, reason=event.reason)
+        target = 0 if event.transport == self.publish_connection.transport else 1
+        params = {"target": target, "label": event.label, "reason": event.reason}
+        self._notify("data-channel-closed", params)
 
     def on_publication_removed(
         self, publication: Publication, others: Iterable[Publication]

@@ -13,6 +13,7 @@ from sfukit.server.engine import Outcome, first_error
 from sfukit.server.member import Member
 from sfukit.server.native_messages import (
     CloseTransport,
+    DataChannelClosed,
     LayerSwitched,
     OpenTransport,
     ReplaceSource,
@@ -259,6 +260,10 @@ class WhepViewer:
             self._deadline.cancel()
             self._deadline = None
             self.core.metrics.join_s.observe(time.monotonic() - self._requested_s)
+
+    def on_data_channel_closed(self, event: DataChannelClosed) -> None:
+        """Log a data channel that the server closed."""
+        self.log.info("data_channel_closed", label=event.label, reason=event.reason)
 
     def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
         """Log a switch of the encoding."""
