@@ -7,6 +7,7 @@ from sfukit.errors import UsageError
 
 API_KEY = "SFUKIT_API_KEY"
 API_SECRET = "SFUKIT_API_SECRET"
+TURN_SECRET = "SFUKIT_TURN_SECRET"
 ALLOW_HOSTS = "SFUKIT_ALLOW_HOSTS"
 SHARDS = "SFUKIT_SHARDS"
 JOB_INDEX = "JOB_COMPLETION_INDEX"  # of a pod of an Indexed Job, set by Kubernetes

@@ -57,6 +57,7 @@ _SKIPPED = (
     "CHANGELOG.md",
     "tests/fixtures/",
     "tests/interop/axe-core/",
+    "tests/interop/npm/",
     "sfukit/htmlreport/assets/uPlot",
 )
 

@@ -1,5 +1,7 @@
 """`sfukit serve`: parse the options, start the server, print its URLs."""
 
+import os
+import sys
 import time
 import webbrowser
 from pathlib import Path
@@ -10,14 +12,16 @@ import typer
 from sfukit.cli import serve_options as options
 from sfukit.cli.examples import examples
 from sfukit.cli.option import choice
-from sfukit.config import secret
+from sfukit.config import TURN_SECRET, secret
 from sfukit.errors import UsageError
-from sfukit.units import bitrate_bps
+from sfukit.units import bitrate_bps, duration_s
 
 if TYPE_CHECKING:
     from sfukit.server.run import Ready
 
 app = typer.Typer(add_completion=False)
+
+_LEAST_TTL_S, _MOST_TTL_S = 60, 7 * 86_400
 
 
 # One parameter per option is what typer reads.
@@ -25,6 +29,7 @@ app = typer.Typer(add_completion=False)
     epilog=examples(
         "sfukit serve --open",
         "sfukit serve --http 0.0.0.0:7080 --api-key KEY --api-secret @secret.txt",
+        "sfukit serve --turn turn:turn.example --turn-secret @turn-secret.txt",
         "sfukit serve --max-publish-bitrate 2.5M --workers 2 --stun",
     ),
 )
@@ -54,6 +59,10 @@ def serve(
     max_subscription_bitrate: options.MaxSubscriptionBitrate = None,
     last_n: options.LastN = None,
     auto_subscribe: options.AutoSubscribe = None,
+    turn: options.Turn = None,
+    turn_secret: options.TurnSecret = None,
+    turn_ttl: options.TurnTtl = None,
+    turn_regions: options.TurnRegions = None,
     max_rooms: options.MaxRooms = None,
     max_participants: options.MaxParticipants = None,
     max_egress: options.MaxEgress = None,
@@ -89,6 +98,12 @@ def serve(
         ),
         "last_n": last_n,
         "auto_subscribe": auto_subscribe,
+        "turn": _given(
+            servers=turn or None,
+            secret=_turn_secret(turn_secret),
+            ttl_s=_turn_ttl_s(turn_ttl),
+            regions=turn_regions,
+        ),
         "limits": _given(
             max_rooms=max_rooms,
             max_participants=max_participants,
@@ -98,7 +113,14 @@ def serve(
         **_listen(http, metrics),
     }
     _run(
-        config, _given(**options_given), json_to, open_page, log_format, log_level, dev is not None
+        config,
+        _given(**options_given),
+        json_to,
+        open_page,
+        log_format,
+        log_level,
+        dev is not None,
+        {"--turn-secret": turn_secret, "--turn-ttl": turn_ttl, "--turn-regions": turn_regions},
     )
 
 
@@ -110,6 +132,7 @@ def _run(
     log_format: str,
     log_level: str,
     show_token: bool,
+    turn_options: dict[str, str | None],
 ) -> None:
     started_s = time.monotonic()
     from sfukit import report
@@ -123,6 +146,9 @@ def _run(
         choice(log_level, "--log-level", logs.LogLevel),
     )
     chosen = settings.load(config, overrides)
+    for name, value in turn_options.items():
+        if value is not None and not chosen.turn.servers:
+            raise UsageError(f"{name}: no TURN server is given", hint="--turn turn:turn.example")
     output = Output.beside(json_to)
 
     def announce(ready: "Ready") -> None:
@@ -162,6 +188,28 @@ def _keys(key: str | None, secret_text: str | None, dev: str | None) -> dict[str
     if not key or not secret_text:
         raise UsageError("--api-key and --api-secret: give both")
     return {key: secret(secret_text, "--api-secret")}
+
+
+def _turn_secret(given: str | None) -> str | None:
+    """Return the secret as given, ``@FILE`` included; warn where a process list shows it."""
+    if given is None:
+        return os.environ.get(TURN_SECRET)
+    if given and not given.startswith("@"):
+        print(
+            "sfukit: warning: every user of this machine can read --turn-secret in the process "
+            f"list\n  put it into a file: --turn-secret @FILE, or into {TURN_SECRET}",
+            file=sys.stderr,
+        )
+    return given
+
+
+def _turn_ttl_s(text: str | None) -> int | None:
+    if text is None:
+        return None
+    ttl_s = int(duration_s(text, "--turn-ttl"))
+    if not _LEAST_TTL_S <= ttl_s <= _MOST_TTL_S:
+        raise UsageError(f"--turn-ttl {text}: out of range", hint="give 1m to 168h")
+    return ttl_s
 
 
 def _rate(text: str | None, option: str) -> int | None:

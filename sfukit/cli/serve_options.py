@@ -6,7 +6,7 @@ from typing import Annotated
 from sfukit import config
 from sfukit.cli.option import option
 
-_LISTEN, _ACCESS, _MEDIA, _LIMITS = "Listen", "Access", "Media", "Limits"
+_LISTEN, _ACCESS, _MEDIA, _TURN, _LIMITS = "Listen", "Access", "Media", "TURN", "Limits"
 
 
 Http = Annotated[
@@ -197,6 +197,41 @@ AutoSubscribe = Annotated[
         metavar="N",
         min=0,
         max=30,
+    ),
+]
+
+Turn = Annotated[
+    list[str] | None,
+    option(
+        panel=_TURN,
+        help="TURN server that clients get, with time-limited credentials; region: first for "
+        "clients of that region",
+        metavar="URI[;region=NAME]",
+    ),
+]
+TurnSecret = Annotated[
+    str | None,
+    option(
+        panel=_TURN,
+        help="secret shared with the TURN servers (coturn: static-auth-secret), as @FILE or in "
+        f"{config.TURN_SECRET}",
+        metavar="@FILE",
+    ),
+]
+TurnTtl = Annotated[
+    str | None,
+    option(
+        panel=_TURN,
+        help="validity of credentials in rooms, renewed before they expire; default 1h",
+        metavar="TIME",
+    ),
+]
+TurnRegions = Annotated[
+    str | None,
+    option(
+        panel=_TURN,
+        help="regions of clients: lines of NETWORK REGION, such as 203.0.113.0/24 eu",
+        metavar="FILE",
     ),
 ]
 

@@ -9,6 +9,7 @@ from sfukit.errors import ExitCode
 from sfukit.probe.finding import Step
 from sfukit.probe.turn.figures import RelayFigures
 from sfukit.probe.turn.report import INTERRUPTED, TurnReport, VariantReport
+from sfukit.probe.turn.security import in_words
 
 STYLES = {"PASS": "bold green", "FAIL ": "bold red", "RELAYS": "green", "FAILED": "red"}
 
@@ -51,6 +52,8 @@ def _sum(report: TurnReport) -> str:
     security_findings = sum(one.state == "bad" for variant in variants for one in variant.security)
     missed = sum(gate.ok is not True for gate in report.gates)
     parts = [f"{report.relaying} of {report.requested} variants relay"]
+    if untested := sum(variant.relays is None for variant in variants):
+        parts.append(f"{untested} not tested")
     if security_findings:
         parts.append(f"{security_findings} security findings")
     if missed:
@@ -80,6 +83,11 @@ def _headline(variant: VariantReport, failure: Step | None) -> str:
         return "STOPPED before the end"
     if failure is not None:
         return f"FAILED  at {failure.name}: {failure.cause}"
+    if variant.relays is None:
+        return (
+            f"DENIED  relayed {variant.relay_address}, mapped {variant.mapped_address or '?'}; "
+            f"relaying is not tested: the server refuses the peer {variant.peer}"
+        )
     peer = f", peer {variant.peer}" if variant.peer else ""
     return f"RELAYS  relayed {variant.relay_address}, mapped {variant.mapped_address or '?'}{peer}"
 
@@ -140,9 +148,12 @@ def _extras(variant: VariantReport) -> list[str]:
         why = "".join(f", {count} x {cause}" for cause, count in many.causes.items())
         lines.append(f"allocations {many.granted} of {many.requested} at once{times}{why}")
     for finding in variant.security:
-        mark = {"ok": "ok", "bad": "OPEN"}.get(finding.state, "?")
-        fix = f"fix: {finding.fix}" if finding.fix else ""
-        lines.append(f"security {mark:<5} {finding.text:<26}{fix}".rstrip())
+        if finding.state == "ok" and finding.evidence:
+            continue  # among those that the server denies
+        mark = {"ok": "ok", "bad": "OPEN", "warning": "note"}.get(finding.state, "?")
+        fix = f"  fix: {finding.fix}" if finding.fix else ""
+        lines.append(f"security {mark:<5} {finding.text}{fix}")
+    lines += [f"security {words}" for words in in_words(variant.security)]
     return lines
 
 

@@ -22,6 +22,7 @@ class Rights(msgspec.Struct, frozen=True):
     """The grants of one participant in one room; ``identity`` is None without a token."""
 
     identity: str | None = None
+    subject: str = ""  # API key, room and identity of the token
     name: str = ""
     admin: bool = True
     create: bool = True
@@ -111,6 +112,7 @@ def _rights(claims: Claims, video: VideoGrants) -> Rights:
     sources = video.can_publish_sources
     return Rights(
         identity=participant_name(claims.sub),
+        subject=f"{claims.iss}\n{video.room}\n{claims.sub}",
         name=claims.name[:128],
         admin=video.room_admin,
         create=video.room_create or video.room_admin,

@@ -11,9 +11,12 @@ from sfukit.server import ids
 from sfukit.server.access import Rights
 from sfukit.server.addresses import local_address_first
 from sfukit.server.engine import Engine
+from sfukit.server.ice_servers import IceServers
 from sfukit.server.metrics import Metrics
 from sfukit.server.native_messages import (
     ActiveSpeakersChanged,
+    DataChannelClosed,
+    DataWanted,
     EncodingState,
     EncodingsWanted,
     Event,
@@ -53,12 +56,18 @@ class TransportOwner(Protocol):
     def on_transport_state(self, event: TransportState) -> None:
         """Handle a change of the transport state."""
 
+    def on_data_channel_closed(self, event: DataChannelClosed) -> None:
+        """Handle a data channel that the server closed."""
+
 
 class RoomOwner(Protocol):
     """The owner of the rooms, which receives their events."""
 
     def on_active_speakers(self, event: ActiveSpeakersChanged) -> None:
         """Handle a change of the active speakers of a room."""
+
+    def on_data_wanted(self, event: DataWanted) -> None:
+        """Handle the first data channel of a room."""
 
     def on_room_closed(self, event: RoomClosed) -> None:
         """Handle a room that the engine closed."""
@@ -120,6 +129,7 @@ class Core:
         )  # reason of the last worker
         self.ids = ids.Ids()
         self.addresses = list(addresses)
+        self.ice_servers = IceServers(settings)
         self.transports: dict[int, TransportOwner] = {}
         self.publications: dict[int, Publication] = {}
         self.subscriptions: dict[int, Subscription] = {}
@@ -197,6 +207,12 @@ class Core:
             )
         elif isinstance(event, SsrcUnbound):
             log.warning("ssrc_unbound", **_ssrc_fields(event))
+        elif isinstance(event, DataWanted):
+            self.rooms.on_data_wanted(event)
+        elif isinstance(event, DataChannelClosed):
+            self.metrics.data_channels_closed.labels(event.reason).inc()
+            if owner := self.transports.get(event.transport):
+                owner.on_data_channel_closed(event)
         elif isinstance(event, RoomClosed):
             self.rooms.on_room_closed(event)
         elif isinstance(event, WorkerEnded):

@@ -47,6 +47,14 @@ class ServerCounters(msgspec.Struct):
     ice_failed: int = 0
     dtls_connected: int = 0
     dtls_failed: int = 0
+    data_messages_received: int = 0
+    data_bytes_received: int = 0
+    data_messages_sent: int = 0
+    data_bytes_sent: int = 0
+    data_messages_dropped: int = 0
+    data_messages_refused: int = 0
+    data_channels_refused: int = 0
+    data_packets_refused: int = 0
     layer_switches: int = 0
     rooms_broken: int = 0
     events_dropped: int = 0
@@ -54,6 +62,7 @@ class ServerCounters(msgspec.Struct):
     transports: int = 0
     publications: int = 0
     subscriptions: int = 0
+    data_associations: int = 0
     forward_latency_us: list[int] = []
     forward_latency_sum_us: int = 0
     worker_cpu_ns: int = 0
@@ -80,5 +89,6 @@ class ServerCounters(msgspec.Struct):
             "backlog": self.packets_dropped_backlog,
             "seal_refused": self.packets_refused_seal,
             "rtcp_malformed": self.rtcp_malformed,
+            "no_data_channels": self.data_packets_refused,
             "send_failed": self.send_failed,
         }

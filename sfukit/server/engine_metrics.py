@@ -28,6 +28,7 @@ class EngineCollector:
         counters = self._engine.counters()
         yield from _rtp(counters)
         yield _feedback(counters)
+        yield from _data(counters)
         yield _by(
             "sfukit_ice_sessions",
             "ICE sessions, by result: connected, failed",
@@ -143,6 +144,25 @@ def _feedback(counters: ServerCounters) -> Metric:
     return family
 
 
+def _data(counters: ServerCounters) -> Iterator[Metric]:
+    yield _by(
+        "sfukit_data_messages",
+        "Messages of data channels, by result: received, sent (once per receiver), dropped (a "
+        "receiver that reads too slowly, or a closed channel), refused (not passed on)",
+        "result",
+        {
+            result: getattr(counters, f"data_messages_{result}")
+            for result in ("received", "sent", "dropped", "refused")
+        },
+    )
+    yield _by(
+        "sfukit_data_bytes",
+        "Bytes of those messages, by direction",
+        "direction",
+        {"inbound": counters.data_bytes_received, "outbound": counters.data_bytes_sent},
+    )
+
+
 def _results(counters: ServerCounters, protocol: str) -> Mapping[str, int]:
     return {result: getattr(counters, f"{protocol}_{result}") for result in ("connected", "failed")}
 
@@ -162,7 +182,7 @@ def _live(counters: ServerCounters) -> Metric:
     family = GaugeMetricFamily(
         "sfukit_live_objects", "Objects in the media engine, by kind", labels=["kind"]
     )
-    for kind in ("rooms", "transports", "publications", "subscriptions"):
+    for kind in ("rooms", "transports", "publications", "subscriptions", "data_associations"):
         family.add_metric([kind], getattr(counters, kind))
     return family
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from sfukit.server import ids
+from sfukit.server.whep_viewer import WhepViewer
 from sfukit.signaling import sdpfrag, whip
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Session
@@ -27,7 +28,13 @@ class HttpSession:
     """
 
     def __init__(
-        self, offer: Session, restart: Restart, end: End, *, needs_tag: bool = True
+        self,
+        offer: Session,
+        restart: Restart,
+        end: End,
+        *,
+        needs_tag: bool = True,
+        viewer: WhepViewer | None = None,
     ) -> None:
         self.session_id = ids.session_id()
         self.etag = _new_tag()
@@ -37,6 +44,7 @@ class HttpSession:
         remote = remote_of_offer(offer)
         self._remote = Credentials(remote.ufrag, remote.pwd)
         self._needs_tag = needs_tag
+        self.viewer = viewer
         self._restart = restart
         self._end = end
 

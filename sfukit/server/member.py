@@ -38,6 +38,9 @@ class Member(Protocol):
     def auto_subscribe(self, publication: Publication) -> None:
         """Subscribe to a new publication if the participant subscribes automatically."""
 
+    def on_data_wanted(self) -> None:
+        """Offer data channels, since the room has some."""
+
     def on_publication_removed(
         self, publication: Publication, others: Iterable[Publication]
     ) -> None:
@@ -71,6 +74,9 @@ class Viewer(Protocol):
 
     def on_unpublished(self, publication: Publication) -> None:
         """Handle a removed publication."""
+
+    def on_drain(self) -> None:
+        """Handle the begin of a drain."""
 
     def leave(self, reason: str) -> None:
         """End the session."""

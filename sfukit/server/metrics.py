@@ -80,6 +80,11 @@ class Metrics:
             "sfukit_active_speaker_changes_total",
             "Changes of the list of active speakers of a room",
         )
+        self.data_channels_closed = self._counter(
+            "sfukit_data_channels_closed_total",
+            "Data channels that the server closed, by reason",
+            "reason",
+        )
         self._transports = self._counter(
             "sfukit_transports_total",
             "Transport state changes, by state and reason",

@@ -101,6 +101,19 @@ class Preference(msgspec.Struct, frozen=True):
     temporal: int | None = None
 
 
+class DataParameters(msgspec.Struct, frozen=True):
+    """The data channels of a transport: whose it is, and what its peer may do.
+
+    What a ``member`` sends is not returned to its other transport. Until they are ``negotiated``
+    messages wait.
+    """
+
+    member: int
+    send: bool
+    receive: bool
+    negotiated: bool
+
+
 class Command(msgspec.Struct, tag_field="type", kw_only=True):
     """The base of all commands; ``Engine`` sets the id."""
 
@@ -126,6 +139,14 @@ class OpenTransport(Command, tag="open_transport"):
     transport: int
     local: IceCredentials
     remote: Remote | None = None
+    data: DataParameters | None = None
+
+
+class SetData(Command, tag="set_data"):
+    """Set the data channels of a transport."""
+
+    transport: int
+    data: DataParameters
 
 
 class SetRemote(Command, tag="set_remote"):
@@ -346,6 +367,20 @@ class ActiveSpeakersChanged(msgspec.Struct, tag_field="type", tag="active_speake
     speakers: list[ActiveSpeaker] = []
 
 
+class DataWanted(msgspec.Struct, tag_field="type", tag="data_wanted"):
+    """The first data channel of a room was opened, so that the others negotiate theirs."""
+
+    room: int
+
+
+class DataChannelClosed(msgspec.Struct, tag_field="type", tag="data_channel_closed"):
+    """The server closed a data channel of a transport."""
+
+    transport: int
+    label: str
+    reason: str
+
+
 class RoomClosed(msgspec.Struct, tag_field="type", tag="room_closed"):
     """The engine closed a room after an internal error."""
 
@@ -370,6 +405,8 @@ Event = (
     | LayerSwitched
     | QualityChanged
     | ActiveSpeakersChanged
+    | DataWanted
+    | DataChannelClosed
     | RoomClosed
     | WorkerEnded
 )

@@ -19,6 +19,7 @@ _STATES: Mapping[str, tuple[str, ...]] = {
     "quality": (),
     "active-speakers": (),
     "room-size": (),
+    "ice-servers": (),
 }
 
 

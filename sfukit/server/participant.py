@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from sfukit.server.access import Rights, Role
 from sfukit.server.core import Core, TransportSummary, transport_summary
+from sfukit.server.ice_servers import MemberIceServers
 from sfukit.server.member import Member
 from sfukit.server.native_messages import (
+    DataChannelClosed,
+    DataParameters,
     EncodingState,
     EncodingsWanted,
     LayerSwitched,
@@ -31,6 +35,8 @@ from sfukit.signaling.publish_answer import Published, PublishRules
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.room_messages import (
     EncodingsNotification,
+    IceServerInfo,
+    IceServersNotification,
     LayerSwitch,
     OfferNotification,
     OwnPublication,
@@ -86,11 +92,17 @@ class Participant:
         self.dynacast = False
         self.leave_reason: str | None = None
         self.local_address = local_address
-        self.publish_connection = PublishConnection(core, room.number, room.worker, self)
+        self._data = DataParameters(
+            member=number, send=rights.data, receive=False, negotiated=False
+        )
+        self.publish_connection = PublishConnection(
+            core, room.number, room.worker, self, self._data
+        )
         self.subscribe_connection: SubscribeConnection | None = None
         self.log = log.bind(trace_id=trace_id, room=room.name, participant=uid)
         self.states: dict[str, TransportSummary] = {}
         self.quality: QualityNotification | None = None
+        self.ice_servers: MemberIceServers | None = None
         self._channel = channel
         self._streams: dict[str, int] = {}
         self._stream_numbers = itertools.count()
@@ -191,8 +203,15 @@ class Participant:
     def open_subscribe_connection(self, *, automatic: bool) -> SubscribeConnection:
         """Open the subscribe connection; ``automatic``: subscribe to all publications."""
         self.subscribe_connection = SubscribeConnection(
-            self.core, self.room.number, self.room.worker, self, automatic=automatic
+            self.core,
+            self.room.number,
+            self.room.worker,
+            self,
+            automatic=automatic,
+            data=msgspec.structs.replace(self._data, receive=True),
         )
+        if self.room.has_data:
+            self.subscribe_connection.offer_data()
         for publication in self.room.publications.values():
             self.auto_subscribe(publication)
         return self.subscribe_connection
@@ -201,6 +220,18 @@ class Participant:
         """Subscribe to another participant's publication, if automatic."""
         if self.subscribe_connection is not None and publication.owner is not self:
             self.subscribe_connection.auto_subscribe(publication)
+
+    def on_data_wanted(self) -> None:
+        """Offer data channels, since the room has some."""
+        if self.subscribe_connection is not None:
+            self.subscribe_connection.offer_data()
+
+    def on_data_channel_closed(self, event: DataChannelClosed) -> None:
+        """Notify the participant that the server closed a data channel."""
+        self.log.info("data_channel_closed", label=event.label, reason=event.reason)
+        target = 0 if event.transport == self.publish_connection.transport else 1
+        params = {"target": target, "label": event.label, "reason": event.reason}
+        self._notify("data-channel-closed", params)
 
     def on_publication_removed(
         self, publication: Publication, others: Iterable[Publication]
@@ -244,6 +275,8 @@ class Participant:
         self.leave_reason = reason
         self.core.ended += 1
         self._expiry.cancel()
+        if self.ice_servers is not None:
+            self.ice_servers.cancel()
         for transport in list(self._connect_timeouts):
             self._cancel_connect_timeout(transport)
         ended = list(self.publications.values())
@@ -300,6 +333,21 @@ class Participant:
         )
         if event.state != "connected":
             self.leave("transport_lost")
+
+    def open_ice_servers(self, address: str) -> list[IceServerInfo]:
+        """Return ICE servers for a client address; notify of new credentials until the leave."""
+        if self.ice_servers is None:
+            self.ice_servers = MemberIceServers(
+                self.core.ice_servers,
+                self.rights,
+                address,
+                self.core.loop,
+                self._notify_ice_servers,
+            )
+        servers = self.ice_servers.listed()
+        if self.leave_reason is not None:
+            self.ice_servers.cancel()
+        return servers
 
     def on_encoding_state(self, publication: Publication, event: EncodingState) -> None:
         """Notify the publisher that an encoding became inactive or active."""
@@ -368,6 +416,9 @@ class Participant:
     def _notify(self, method: str, params: Any) -> None:
         if self._channel is not None:
             self._channel.notify(method, params)
+
+    def _notify_ice_servers(self, servers: list[IceServerInfo]) -> None:
+        self._notify("ice-servers", IceServersNotification(servers))
 
     def _note_connected(self) -> None:
         if not self._connected:

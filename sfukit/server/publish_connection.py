@@ -10,9 +10,11 @@ from sfukit.server.engine import first_error, refusal_of
 from sfukit.server.native_messages import (
     CloseTransport,
     Command,
+    DataParameters,
     OpenTransport,
     Remote,
     RestartIce,
+    SetData,
     SetMuted,
     Unpublish,
 )
@@ -58,13 +60,20 @@ class _Plan(NamedTuple):
 
 
 class PublishConnection:
-    """One publish connection; the first offer opens its transport."""
+    """One publish connection; the first offer opens its transport.
 
-    def __init__(self, core: Core, room: int, worker: int, owner: TransportOwner) -> None:
+    ``data`` is what its data channels may do, once an offer has them.
+    """
+
+    def __init__(
+        self, core: Core, room: int, worker: int, owner: TransportOwner, data: DataParameters
+    ) -> None:
         self._core = core
         self._room = room
         self._worker = worker
         self._owner = owner
+        self._data = data
+        self._has_data = False
         self.version = 0
         self.transport: int | None = None
         self.publications: dict[int, Publication] = {}
@@ -156,6 +165,7 @@ class PublishConnection:
         if plan.is_new_transport or transport is None:
             transport = self._core.ids.transport()
         commands = self._transport_commands(plan, transport)
+        commands += self._data_commands(plan, transport)
         commands += [entry.publish_command(transport) for entry in plan.added]
         muted = [entry.number for entry in plan.added if entry.muted]
         commands += [SetMuted(publication=number, muted=True) for number in muted]
@@ -189,6 +199,16 @@ class PublishConnection:
             commands.append(self._restart_command(plan.local, plan.answer.remote))
         return commands
 
+    def _data_commands(self, plan: _Plan, transport: int) -> list[Command]:
+        """Return the command that begins or ends the data channels of a transport, if any."""
+        wanted = plan.answer.data_message_bytes is not None
+        if wanted == (self._has_data and not plan.is_new_transport):
+            return []
+        data = msgspec.structs.replace(self._data, negotiated=wanted)
+        if not wanted:
+            data = msgspec.structs.replace(data, send=False, receive=False)
+        return [SetData(transport=transport, data=data)]
+
     def _restart_command(self, local: LocalTransport, remote: RemoteParameters) -> RestartIce:
         assert self.transport is not None
         return RestartIce(
@@ -202,6 +222,7 @@ class PublishConnection:
         self._local = plan.local.credentials
         self._remote = plan.answer.remote
         self._extensions = plan.answer.extensions
+        self._has_data = plan.answer.data_message_bytes is not None
         for entry in plan.removed:
             self._core.publications.pop(entry.number, None)
         self.publications = {entry.number: entry for entry in (*plan.kept, *plan.added)}

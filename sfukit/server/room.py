@@ -53,6 +53,7 @@ class Room:
         self.publications: dict[int, Publication] = {}
         self.active_speakers: list[ActiveSpeaker] = []
         self._mutes_by_host: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self.has_data = False
         self.stats = StatsCache(core.engine, number, worker)
         self._registry = registry
         self._announcements: dict[StateKey, bytes] = {}
@@ -166,6 +167,12 @@ class Room:
         """Remove a publication and announce its removal."""
         if self.publications.pop(publication.number, None) is not None:
             self._withdraw(publication, reason)
+
+    def on_data_wanted(self) -> None:
+        """Have all participants, and those that join later, offered data channels."""
+        self.has_data = True
+        for member in list(self.participants.values()):
+            self.core.guard("data_wanted", member.on_data_wanted)
 
     def announce(self, method: str, params: Any) -> None:
         """Notify all participants after the debounce time, batched with other announcements."""

@@ -13,6 +13,7 @@ from sfukit.server.member import Member, Viewer
 from sfukit.server.native_messages import (
     ActiveSpeakersChanged,
     CloseRoom,
+    DataWanted,
     OpenRoom,
     RoomClosed,
     WorkerEnded,
@@ -135,6 +136,11 @@ class Rooms:
         """Notify the participants of a room of its active speakers."""
         if (room := self._by_number.get(event.room)) is not None:
             on_active_speakers(event, room)
+
+    def on_data_wanted(self, event: DataWanted) -> None:
+        """Have the participants of a room offered data channels."""
+        if (room := self._by_number.get(event.room)) is not None:
+            room.on_data_wanted()
 
     def on_room_closed(self, event: RoomClosed) -> None:
         """Remove a room that the engine closed."""

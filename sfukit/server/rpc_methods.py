@@ -28,7 +28,6 @@ from sfukit.signaling.room_messages import (
     MAX_MESSAGE_BYTES,
     AnswerParams,
     Description,
-    IceServerInfo,
     JoinParams,
     JoinResult,
     LastNParams,
@@ -308,10 +307,7 @@ class Methods:
             type="answer" if change else None,
             sdp=change.answer if change else None,
             version=change.version if change else None,
-            ice_servers=[
-                IceServerInfo(entry.url, entry.username, entry.credential)
-                for entry in self.core.settings.ice_servers
-            ],
+            ice_servers=participant.open_ice_servers(self._address),
         )
 
     def _rules(self) -> PublishRules:

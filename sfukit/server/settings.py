@@ -83,6 +83,15 @@ class IceServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     credential: str | None = None
 
 
+class Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """TURN servers that check credentials by a shared secret (coturn: ``use-auth-secret``)."""
+
+    servers: tuple[str, ...] = ()  # TURN URIs, each with ;region=NAME if wanted
+    secret: str = ""  # or @FILE
+    ttl_s: Annotated[int, msgspec.Meta(ge=60, le=7 * 86_400)] = 3600
+    regions: str | None = None  # file: networks of clients with their regions
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of `sfukit serve`."""
 
@@ -112,6 +121,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     last_n: LastN | None = None
     auto_subscribe: int = 25
     ice_servers: tuple[IceServer, ...] = ()
+    turn: Turn = Turn()
     limits: Limits = Limits()
     timing: Timing = Timing()
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from sfukit.server.core import Core, to_ice_credentials
@@ -11,9 +12,12 @@ from sfukit.server.engine import Outcome
 from sfukit.server.native_messages import (
     CloseTransport,
     Command,
+    DataChannelClosed,
+    DataParameters,
     LayerSwitched,
     OpenTransport,
     Preference,
+    SetData,
     SetLastN,
     SetRemote,
     SetTarget,
@@ -41,6 +45,9 @@ class Subscriber(Protocol):
     def on_transport_state(self, event: TransportState) -> None:
         """Handle a change of the transport state."""
 
+    def on_data_channel_closed(self, event: DataChannelClosed) -> None:
+        """Handle a data channel that the server closed."""
+
     def on_quality(self, quality: QualityNotification) -> None:
         """Handle a change of what is sent within the estimate of the bandwidth."""
 
@@ -64,9 +71,17 @@ class SubscribeConnection:
     """One subscribe connection; changes are batched, with one outstanding offer at a time."""
 
     def __init__(
-        self, core: Core, room: int, worker: int, owner: Subscriber, *, automatic: bool
+        self,
+        core: Core,
+        room: int,
+        worker: int,
+        owner: Subscriber,
+        *,
+        automatic: bool,
+        data: DataParameters,
     ) -> None:
         self._core = core
+        self._data = data
         self._worker = worker
         self._owner = owner
         self._automatic = automatic
@@ -86,6 +101,7 @@ class SubscribeConnection:
             room=room,
             transport=self.transport,
             local=to_ice_credentials(self._local.credentials),
+            data=data,
         )
         core.engine.send(worker, [opening])
 
@@ -151,6 +167,11 @@ class SubscribeConnection:
             command = SetLastN(transport=self.transport, last_n=last_n)
             self._core.engine.send(self._worker, [command])
 
+    def offer_data(self) -> None:
+        """Offer data channels, once."""
+        self._offers.add_data()
+        self._schedule_offer()
+
     def start(self) -> None:
         """Send the first offer, after the response to the join."""
         self._started = True
@@ -171,6 +192,7 @@ class SubscribeConnection:
             self._has_remote = True
             self._owner.start_connect_timeout(self.transport)
             commands.append(SetRemote(transport=self.transport, remote=remote_of(answered.remote)))
+        commands += self._data_commands(answered.data_message_bytes is not None)
         started = [self._start(accepted) for accepted in answered.accepted]
         try:
             if commands or started:
@@ -198,6 +220,12 @@ class SubscribeConnection:
         self._core.transports.pop(self.transport, None)
         closing = CloseTransport(transport=self.transport)
         self._core.engine.send(self._worker, [closing])
+
+    def _data_commands(self, negotiated: bool) -> list[Command]:
+        if not self._offers.has_data or self._data.negotiated == negotiated:
+            return []
+        self._data = msgspec.structs.replace(self._data, negotiated=negotiated)
+        return [SetData(transport=self.transport, data=self._data)]
 
     def _schedule_offer(self, delay_s: float | None = None) -> None:
         """Start the debounce time of the next offer, if there are changes."""

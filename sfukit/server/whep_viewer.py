@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -13,22 +13,26 @@ from sfukit.server.engine import Outcome, first_error
 from sfukit.server.member import Member
 from sfukit.server.native_messages import (
     CloseTransport,
+    DataChannelClosed,
     LayerSwitched,
     OpenTransport,
     ReplaceSource,
     RestartIce,
+    SetTarget,
     Subscribe,
     TransportState,
 )
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publish_connection import remote_of, run_commands
 from sfukit.server.room import Room
+from sfukit.server.whep_events import EventStreams
+from sfukit.server.whep_layers import LayerSelection, described
 from sfukit.signaling import sdp
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.codecs import same_bitstream
 from sfukit.signaling.play_answer import Played, Source, answer_viewer
 from sfukit.signaling.refusal import Refusal
-from sfukit.signaling.room_messages import QualityNotification
+from sfukit.signaling.room_messages import Layer, QualityNotification
 from sfukit.signaling.transport import Credentials, LocalTransport, RemoteParameters
 
 log = structlog.get_logger()
@@ -36,11 +40,12 @@ _RETRY_NOT_LIVE_S = 3
 
 
 class PlayedTrack(NamedTuple):
-    """One m-line with its subscription."""
+    """One m-line, by its index in the description, with its subscription."""
 
     played: Played
     subscription: Subscription
     number: int
+    media_index: int
 
 
 def choose_publisher(room: Room | None, uid: str | None) -> tuple[Room, Member]:
@@ -95,6 +100,7 @@ class WhepViewer:
         self._deadline: asyncio.TimerHandle | None = None
         self._rights = rights
         self._expiry: Expiry | None = None
+        self.events = EventStreams()
 
     @property
     def subscriptions(self) -> list[Subscription]:
@@ -111,7 +117,7 @@ class WhepViewer:
             transport_wide=self.core.settings.bwe != "remb",
         )
         self._remote = answer.remote
-        self._tracks = [self._played_track(played) for played in answer.played]
+        self._tracks = [self._played_track(played, offer) for played in answer.played]
         return answer.sdp
 
     async def start(self) -> None:
@@ -165,6 +171,11 @@ class WhepViewer:
         self.core.transports.pop(self._transport, None)
         for track in self._tracks:
             self.core.subscriptions.pop(track.number, None)
+        if reason in ("publisher_left", "publisher_changed"):
+            self.events.put("inactive", {})
+        if reason == "publisher_changed":
+            self.events.put("reconnect", {})
+        self.events.close()
         guard = self.core.guard
         guard("leave", self.room.remove_viewer, self)
         closing = CloseTransport(transport=self._transport)
@@ -194,6 +205,46 @@ class WhepViewer:
         if ended and not self._tracks:
             self.leave("publisher_left")
 
+    @property
+    def viewer_count(self) -> int:
+        """The number of viewers of the same publisher."""
+        return sum(viewer.publisher is self.publisher for viewer in self.room.viewers)
+
+    async def layers(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the encodings of each video by its m-line index, the highest first."""
+        report = await self.room.stats.report()
+        rows = {row["publication"]: row["encodings"] for row in report.publications}
+        return {
+            str(track.media_index): [
+                described(row)
+                for row in reversed(rows.get(track.subscription.publication.number, []))
+                if row["rid"] is not None
+            ]
+            for track in self._tracks
+            if track.played.kind == "video"
+        }
+
+    def select_layer(self, selection: LayerSelection) -> None:
+        """Select the encoding and the highest layers of a video; raise ``Refusal``."""
+        videos = [track for track in self._tracks if track.played.kind == "video"]
+        if selection.media_id is not None:
+            videos = [track for track in videos if str(track.media_index) == selection.media_id]
+        if not videos:
+            raise Refusal("layer_unknown", "mediaId is the index of no m-line with video")
+        self.core.require_engine()
+        subscription = videos[0].subscription
+        layer: Layer = "auto" if selection.rid is None else selection.rid
+        target = subscription.publication.target(layer)
+        subscription.target, subscription.preference = target, selection.preference
+        request = SetTarget(
+            subscription=videos[0].number, target=target, preference=selection.preference
+        )
+        self.core.engine.send(self.room.worker, [request])
+
+    def on_drain(self) -> None:
+        """Let the player start another session, which may be on another server."""
+        self.events.put("reconnect", {})
+
     def on_transport_state(self, event: TransportState) -> None:
         """Record the connect time, or leave if the transport did not stay connected."""
         self.states["subscribe"] = transport_summary(event)
@@ -209,6 +260,10 @@ class WhepViewer:
             self._deadline.cancel()
             self._deadline = None
             self.core.metrics.join_s.observe(time.monotonic() - self._requested_s)
+
+    def on_data_channel_closed(self, event: DataChannelClosed) -> None:
+        """Log a data channel that the server closed."""
+        self.log.info("data_channel_closed", label=event.label, reason=event.reason)
 
     def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
         """Log a switch of the encoding."""
@@ -251,11 +306,16 @@ class WhepViewer:
             sources.setdefault(track.kind, source)
         return sources
 
-    def _played_track(self, played: Played) -> PlayedTrack:
+    def _played_track(self, played: Played, offer: sdp.Session) -> PlayedTrack:
         publication = self.room.publications[played.publication]
         subscription = Subscription(publication, self)
         number = subscription.number = self.core.ids.subscription()
-        return PlayedTrack(played, subscription, number)
+        index = next(
+            index
+            for index, media in enumerate(offer.media)
+            if media.kind == played.kind and media.mid == played.mid
+        )
+        return PlayedTrack(played, subscription, number, index)
 
     def _subscribe(self, track: PlayedTrack) -> Subscribe:
         played = track.played

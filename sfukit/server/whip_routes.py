@@ -2,15 +2,18 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 
 from aiohttp import web
 
+from sfukit.server import whep_extension_routes
 from sfukit.server.access import Rights
 from sfukit.server.http_sessions import HttpSession
 from sfukit.server.participant import Participant
 from sfukit.server.paths import prefix_of
 from sfukit.server.publish_connection import parse_description
 from sfukit.server.requests import (
+    ADDRESS,
     AUTHENTICATED,
     SERVER_CONTEXT,
     TRACE_ID,
@@ -23,6 +26,7 @@ from sfukit.signaling import sdp, sdpfrag, whip
 from sfukit.signaling.names import participant_name, room_name
 from sfukit.signaling.publish_answer import PublishRules
 from sfukit.signaling.refusal import Refusal
+from sfukit.signaling.room_messages import IceServerInfo
 
 _POST_METHODS = "GET, HEAD, OPTIONS, POST"
 _SESSION_METHODS = "DELETE, OPTIONS, PATCH"
@@ -41,6 +45,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_patch("/sessions/{session}", patch)
     app.router.add_delete("/sessions/{session}", delete)
     app.router.add_options("/sessions/{session}", session_options)
+    whep_extension_routes.add_routes(app)
 
 
 async def publish(request: web.Request) -> web.Response:
@@ -59,7 +64,7 @@ async def publish(request: web.Request) -> web.Response:
         change = await participant.publish(offer, None, {}, rules)
     session = HttpSession(offer, participant.publish_connection.restart, participant.leave)
     _register(context, session, participant)
-    return _created(request, session, change.answer)
+    return _created(request, rights, session, change.answer)
 
 
 async def play(request: web.Request) -> web.Response:
@@ -82,9 +87,12 @@ async def play(request: web.Request) -> web.Response:
     answer = viewer.negotiate(offer)
     context.rooms.admit_viewer(room, viewer)
     await viewer.start()
-    session = HttpSession(offer, viewer.restart, viewer.leave, needs_tag=False)
+    session = HttpSession(offer, viewer.restart, viewer.leave, needs_tag=False, viewer=viewer)
     _register(context, session, viewer)
-    return _created(request, session, answer)
+    response = _created(request, rights, session, answer)
+    for link in whep_extension_routes.links(request, session.path):
+        response.headers.add("Link", link)
+    return response
 
 
 async def patch(request: web.Request) -> web.Response:
@@ -118,7 +126,7 @@ async def empty_answer(_request: web.Request) -> web.Response:
 async def endpoint_options(request: web.Request) -> web.Response:
     """Return the methods and media types of an endpoint."""
     response = web.Response(headers=whip.preflight(_POST_METHODS, {"Accept-Post": whip.SDP_TYPE}))
-    _add_links(response, request.app[SERVER_CONTEXT], credentials=False)
+    _add_links(response, request.app[SERVER_CONTEXT].core.ice_servers.public)
     return response
 
 
@@ -165,21 +173,22 @@ def _register(
         context.sessions.remove(session)
 
 
-def _created(request: web.Request, session: HttpSession, answer: str) -> web.Response:
+def _created(
+    request: web.Request, rights: Rights, session: HttpSession, answer: str
+) -> web.Response:
     response = web.Response(
         status=201,
         text=answer,
         content_type=whip.SDP_TYPE,
         headers={"Location": prefix_of(request) + session.path, "ETag": session.etag},
     )
-    _add_links(response, request.app[SERVER_CONTEXT], credentials=True)
+    ice_servers = request.app[SERVER_CONTEXT].core.ice_servers
+    _add_links(response, ice_servers.for_session(rights, request[ADDRESS]))
     return response
 
 
-def _add_links(response: web.Response, context: ServerContext, *, credentials: bool) -> None:
-    """Add ``Link`` headers of the ICE servers; ``credentials``: also servers with credentials."""
-    for entry in context.settings.ice_servers:
-        if entry.credential is not None and not credentials:
-            continue
-        link = whip.ice_server_link(entry.url, entry.username, entry.credential)
+def _add_links(response: web.Response, ice_servers: Iterable[IceServerInfo]) -> None:
+    """Add a ``Link`` header for each ICE server (RFC 9725 section 4.6)."""
+    for entry in ice_servers:
+        link = whip.ice_server_link(entry.urls, entry.username, entry.credential)
         response.headers.add("Link", link)

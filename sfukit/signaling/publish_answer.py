@@ -7,6 +7,7 @@ import msgspec
 
 from sfukit.signaling import extensions, format_parameters
 from sfukit.signaling.codecs import NegotiatedCodec, negotiate, received_opus
+from sfukit.signaling.data_section import data_lines, is_data_channels, peer_message_bytes
 from sfukit.signaling.offer_rules import (
     MAX_MID,
     bundle_order,
@@ -56,21 +57,29 @@ class Published(msgspec.Struct, frozen=True):
 
 
 class PublishAnswer(msgspec.Struct, frozen=True):
-    """The answer's SDP, the accepted tracks, the peer's transport and its extensions."""
+    """The answer's SDP, the accepted tracks, the peer's transport and its extensions.
+
+    ``data_message_bytes``: the longest message for its data channels, None where it has none.
+    """
 
     sdp: str
     tracks: list[Published]
     remote: RemoteParameters
     extensions: dict[str, int]
+    data_message_bytes: int | None = None
 
 
 class PublishRules(msgspec.Struct, frozen=True):
-    """The limits of publications; ``whole`` refuses the offer instead of single m-lines."""
+    """The limits of publications; ``whole`` refuses the offer instead of single m-lines.
+
+    ``data``: whether an m-line of data channels is accepted.
+    """
 
     max_audio: int = 8
     max_video: int = 8
     whole: bool = False
     max_bitrate_bps: int | None = None
+    data: bool = True
 
 
 class _MediaAnswer(NamedTuple):
@@ -79,6 +88,11 @@ class _MediaAnswer(NamedTuple):
     media: Section
     track: Published | None
     idle: bool
+    data: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        return self.track is not None or self.data
 
 
 def answer_publisher(
@@ -100,7 +114,7 @@ def answer_publisher(
     lines: list[_MediaAnswer] = []
     known = dict(in_use or {})
     for media in offer.media:
-        line = _line(offer, media, rules, known)
+        line = _line(offer, media, rules, known, data=not any(line.data for line in lines))
         known |= line.track.extensions if line.track else {}
         lines.append(line)
     tracks = [line.track for line in lines if line.track and not line.idle]
@@ -112,16 +126,19 @@ def answer_publisher(
         for entry in with_red(media, track.codec, track.rtx_payload_type, track.red)
     )
     text = _write(offer, local.facing(remote), rules, lines, version)
-    return PublishAnswer(text, tracks, remote, known)
+    data = next((peer_message_bytes(line.media) for line in lines if line.data), None)
+    return PublishAnswer(text, tracks, remote, known, data)
 
 
 def _line(
-    offer: Session, media: Section, rules: PublishRules, in_use: Mapping[str, int]
+    offer: Session, media: Section, rules: PublishRules, in_use: Mapping[str, int], *, data: bool
 ) -> _MediaAnswer:
     if media.rejected:
         return _MediaAnswer(media, None, True)
+    if data and rules.data and is_data_channels(media):
+        return _MediaAnswer(media, None, True, data=True)
     if media.kind not in ("audio", "video"):
-        # data channels are not supported; clients that always offer one have media as well
+        # those of drafts too: clients that always offer one have media as well
         if rules.whole and media.kind != "application":
             raise Refusal("too_many_media", f"no m-line of kind {media.kind!r} is accepted here")
         return _MediaAnswer(media, None, True)
@@ -228,7 +245,7 @@ def _write(
     version: int,
 ) -> str:
     parts = [f"v=0\r\no=- 1 {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"]
-    accepted = [line.media for line in lines if line.track]
+    accepted = [line.media for line in lines if line.accepted]
     tagged = accepted[0] if accepted else None
     if live := bundle_order(offer, accepted):
         parts.append(f"a=group:BUNDLE {' '.join(media.mid for media in live)}\r\n")
@@ -237,11 +254,14 @@ def _write(
     if offer.mixed_extensions:
         parts.append("a=extmap-allow-mixed\r\n")
     for line in lines:
-        if line.track is None:
-            parts.append(rejected_lines(line.media))
-            continue
         candidates = local.candidates if line.media is tagged else ""
-        parts.append(_section(line, line.track, local, rules) + candidates)
+        if line.track is not None:
+            parts.append(_section(line, line.track, local, rules) + candidates)
+        elif line.data:
+            media = line.media
+            parts.append(data_lines(media.mid, local.lines(), media.protocol) + candidates)
+        else:
+            parts.append(rejected_lines(line.media))
     return "".join(parts)
 
 

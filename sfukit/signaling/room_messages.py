@@ -187,6 +187,12 @@ class IceServerInfo(msgspec.Struct, omit_defaults=True):
     credential: str | None = None
 
 
+class IceServersNotification(msgspec.Struct):
+    """All servers again, with credentials that replace the earlier ones before those expire."""
+
+    ice_servers: list[IceServerInfo]
+
+
 class ActiveSpeaker(msgspec.Struct):
     """A participant that speaks; ``level_dbov``: 0 is the loudest, -127 silence (RFC 6464)."""
 

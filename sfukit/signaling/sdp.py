@@ -30,6 +30,7 @@ _TRANSPORT = ("a=ice-", "a=fingerprint:")  # the same in bundled m-lines
 _BLOCK_FIELDS = (
     *("direction", "setup", "rtcp_mux", "bundle_only", "mixed_extensions", "end_of_candidates"),
     *("extensions", "rids", "simulcast", "rtpmaps", "fmtps", "parameters", "feedbacks"),
+    *("sctp_port", "max_message_size"),
 )
 _OTHER_LINES = frozenset("vsiuepcbtrzk")
 _LONGEST_BLOCK = 8 * 1024  # characters
@@ -98,6 +99,8 @@ class Section(msgspec.Struct):
     fmtps: dict[str, str] = {}
     parameters: dict[str, dict[str, str]] = {}
     feedbacks: dict[str, list[str]] = {}
+    sctp_port: int | None = None
+    max_message_size: int | None = None
 
     @property
     def rejected(self) -> bool:
@@ -217,7 +220,7 @@ def _assemble(lines: list[str]) -> Session:
 class _Block(NamedTuple):
     """The attributes of lines, by field of ``Section``; absent ones were not set."""
 
-    texts: list[tuple[str, str | bool]]
+    texts: list[tuple[str, str | bool | int]]
     tables: list[tuple[str, dict[str, Any]]]
     lists: list[tuple[str, dict[str, list[str]]]]
 
@@ -239,7 +242,7 @@ def _block(lines: tuple[str, ...]) -> _Block:
     block = _Block([], [], [])
     for name in _BLOCK_FIELDS:
         value = getattr(section, name)
-        if not value:
+        if not value and value != 0:
             continue
         if name in ("simulcast", "feedbacks"):
             block.lists.append((name, value))
@@ -421,6 +424,16 @@ def _direction(name: str) -> Callable[[Section, str], None]:
     return mark
 
 
+def _sctp_port(section: Section, value: str) -> None:
+    section.sctp_port = grammar.number(value, 65535)
+
+
+def _max_message_size(section: Section, value: str) -> None:
+    if not (value.isascii() and value.isdigit() and len(value) <= 20):
+        raise ValueError(f"a=max-message-size:{value[:20]} is no number of bytes")
+    section.max_message_size = int(value)
+
+
 def _flag(name: str) -> Callable[[Section, str], None]:
     def mark(section: Section, _value: str) -> None:
         setattr(section, name, True)
@@ -445,6 +458,8 @@ _HANDLERS: dict[str, Callable[[Section, str], None]] = {
     "candidate": _candidate,
     "ice-ufrag": _ice_ufrag,
     "ice-pwd": _ice_pwd,
+    "sctp-port": _sctp_port,
+    "max-message-size": _max_message_size,
     "ice-lite": _flag("ice_lite"),
     "rtcp-mux": _flag("rtcp_mux"),
     "bundle-only": _flag("bundle_only"),

@@ -17,6 +17,7 @@ from enum import Enum, auto
 import msgspec
 
 from sfukit.signaling import congestion, extensions
+from sfukit.signaling.data_section import data_lines, is_data_channels, peer_message_bytes
 from sfukit.signaling.redundancy import RED
 from sfukit.signaling.refusal import Refusal
 from sfukit.signaling.sdp import Codec, Section, Session
@@ -112,11 +113,13 @@ class Answered(msgspec.Struct, frozen=True):
     """The result of an answer; ``remote`` is None where every m-line is rejected.
 
     ``accepted`` are new tracks; ``refused`` ones may have been sent before.
+    ``data_message_bytes``: the longest message for the peer's data channels, None without them.
     """
 
     remote: RemoteParameters | None
     accepted: list[Accepted]
     refused: list[Track]
+    data_message_bytes: int | None = None
 
 
 class SubscribeOffers:
@@ -134,6 +137,16 @@ class SubscribeOffers:
     def changed(self) -> bool:
         """Whether an offer is needed (W3C negotiation-needed flag)."""
         return any(slot.phase in (Phase.NEW, Phase.ENDING) for slot in self._slots)
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is an m-line of data channels, confirmed or not."""
+        return any(slot.kind == "application" for slot in self._slots)
+
+    def add_data(self) -> None:
+        """Append the m-line of data channels, which stays."""
+        if not self.has_data:
+            self._slots.append(Slot("application", self._mid()))
 
     @property
     def tracks(self) -> list[tuple[str, Track]]:
@@ -204,9 +217,14 @@ class SubscribeOffers:
         self.outstanding = False
         accepted: list[Accepted] = []
         refused: list[Track] = []
+        data = None
         for slot, media in zip(offered, answer.media, strict=True):
-            self._settle(slot, media, answer.mixed_extensions, accepted, refused)
-        return Answered(remote, accepted, refused)
+            if slot.kind == "application":
+                slot.phase = Phase.LIVE
+                data = peer_message_bytes(media) if is_data_channels(media) else None
+            else:
+                self._settle(slot, media, answer.mixed_extensions, accepted, refused)
+        return Answered(remote, accepted, refused, data)
 
     def _settle(
         self,
@@ -288,6 +306,8 @@ class SubscribeOffers:
     def _section(self, slot: Slot) -> str:
         transport = f"a=mid:{slot.mid}\r\n{self._local.lines()}"
         candidates = self._local.candidates if slot is self._slots[0] else ""
+        if slot.kind == "application":
+            return data_lines(slot.mid, self._local.lines()) + candidates
         if slot.track is None:
             port = 0 if slot.off else 9
             lines = idle_lines(slot.kind, port, slot.numbers, slot.codec_lines, transport)

@@ -108,6 +108,66 @@ def test_options_become_settings(started: list[Settings], tmp_path: Path) -> Non
     assert settings.end_at_exp
 
 
+def test_turn_options_become_settings(
+    started: list[Settings], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "regions.txt"
+    arguments = (
+        "--turn turn:a;region=eu --turn turns:b --turn-secret @turn-secret.txt --turn-ttl 10m"
+    )
+    assert main(["serve", *arguments.split(), "--turn-regions", str(table)]) == ExitCode.OK
+    turn = started[0].turn
+    assert turn.servers == ("turn:a;region=eu", "turns:b")
+    assert (turn.secret, turn.ttl_s, turn.regions) == ("@turn-secret.txt", 600, str(table))
+    assert not capsys.readouterr().err
+
+
+def test_a_turn_secret_in_the_command_line_warns(
+    started: list[Settings], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["serve", "--turn", "turn:a", "--turn-secret", SECRET]) == ExitCode.OK
+    said = capsys.readouterr().err
+    assert "every user of this machine can read --turn-secret" in said
+    assert "--turn-secret @FILE" in said
+    assert "SFUKIT_TURN_SECRET" in said
+    assert SECRET not in said
+    monkeypatch.setenv("SFUKIT_TURN_SECRET", SECRET)
+    assert main(["serve", "--turn", "turn:a"]) == ExitCode.OK
+    assert main(["serve"]) == ExitCode.OK
+    assert not capsys.readouterr().err
+    assert [settings.turn.secret for settings in started] == [SECRET] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--turn turn:a", "the secret that the TURN server shares is missing"),
+        ("--turn http://a --turn-secret @s", "'http://a': this is no TURN URI"),
+        ("--turn turn:a --turn-secret @/nowhere", "--turn-secret: cannot read /nowhere"),
+        ("--turn turn:a;region=eu --turn-secret @s", "region=eu has no networks"),
+        ("--turn turn:a --turn-secret @s --turn-regions /nowhere", "cannot read /nowhere"),
+        ("--turn turn:a --turn-secret @s --turn-ttl 59", "--turn-ttl 59: out of range"),
+        ("--turn turn:a --turn-secret @s --turn-ttl 8d", "--turn-ttl: cannot read '8d'"),
+        ("--turn-secret @s", "--turn-secret: no TURN server is given\n  --turn turn:turn.example"),
+        ("--turn-ttl 2h", "--turn-ttl: no TURN server is given"),
+        ("--turn-regions s", "--turn-regions: no TURN server is given"),
+    ],
+)
+def test_invalid_turn_options_end_the_start(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: str,
+    said: str,
+) -> None:
+    monkeypatch.delenv("SFUKIT_TURN_SECRET", raising=False)
+    monkeypatch.setattr("sfukit.server.run._engine", lambda _settings: MockEngine())
+    monkeypatch.chdir(tmp_path)
+    Path("s").write_text(SECRET)
+    assert main(["serve", "--http", "127.0.0.1:0", *arguments.split()]) == ExitCode.USAGE
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -100,12 +100,12 @@ PUBLISHERS = [
     case("line-feeds-alone", malformed(5), "a=group =>  a=group"),
     case("blanks-at-line-ends", has="a=mid:0\r\n"),
     # clients that always offer a data channel
-    case("with-data-channel", has="m=application 0 |a=group:BUNDLE 0 1\r\n"),
+    case("with-data-channel", has="m=application 9 |a=group:BUNDLE 0 1 2\r\n|a=sctp-port:5000\r\n"),
     case(
         "with-data-channel",
         (201, ""),
         "BUNDLE 0 1 2 => BUNDLE 2 0 1",
-        has="a=group:BUNDLE 0 1\r\n|m=application 0 ",
+        has="a=group:BUNDLE 2 0 1\r\n|m=application 9 ",
     ),
     case(
         "with-data-channel",

@@ -49,15 +49,19 @@ def coturn(
     second_host: str | None = None,
     port: int | None = None,
     prefix: Sequence[str] = (),
+    configuration: Path | None = None,
 ) -> Iterator[Coturn]:
     """Run a server until the block ends; `prefix` is a command to run it under.
 
     A second address enables NAT behaviour discovery (RFC 5780). The port is a free one by default.
+    `configuration` is a file of options.
     """
     free_port, tls_port, alternate_port = free_ports(3)
     port = port or free_port
+    configured = ("-n",) if configuration is None else ("-c", str(configuration))
     command = [
-        *prefix, find_program("turnserver", _HOW), "-n", "-L", host, "-p", str(port),
+        *prefix, find_program("turnserver", _HOW),
+        *configured, "-L", host, "-p", str(port),
         "--tls-listening-port", str(tls_port), "--no-cli", "-r", "lab", "--simple-log",
         "--pidfile", str(folder / "turnserver.pid"), "--userdb", str(folder / "turndb"),
     ]  # fmt: skip

@@ -40,15 +40,15 @@ class Participant:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._answer())]
 
     async def join(self, room: str, tracks: Sequence[MediaStreamTrack] = ()) -> dict[str, Any]:
-        """Join, with an offer if there are tracks to publish."""
+        """Join, with an offer if there are tracks or data channels to publish."""
         params: dict[str, Any] = {"sid": room, "uid": self.uid}
         for track in tracks:
             self.publishing.addTransceiver(track, direction="sendonly")
-        if tracks:
+        if tracks or self.publishing.sctp:
             await self.publishing.setLocalDescription(await self.publishing.createOffer())
             params["offer"] = {"type": "offer", "sdp": self.publishing.localDescription.sdp}
         joined: dict[str, Any] = await self.call("join", **params)
-        if tracks:
+        if "offer" in params:
             answer = RTCSessionDescription(joined["sdp"], "answer")
             await self.publishing.setRemoteDescription(answer)
             await connected(self.publishing)

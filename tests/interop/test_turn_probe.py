@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sfukit.probe.turn.internal_peers import RANGES_4, RANGES_6
 from tests.certificates import self_signed
 from tests.conftest import absent, in_namespaces
 from tests.interop import command
@@ -17,6 +18,7 @@ from tests.interop.coturn import LOOPBACK, SECRET, USER, coturn
 from tests.interop.turn_causes import CASES, Case, failure
 from tests.interop.turn_stub import TurnStub
 
+SHIPPED = Path(__file__).parents[2] / "deploy" / "coturn" / "turnserver.conf"
 LOGIN = ("--user", "u", "--password", "p")
 
 
@@ -69,9 +71,8 @@ def test_ipv6(tmp_path: Path) -> None:
     with coturn(tmp_path, *USER, LOOPBACK, host="::1") as server:
         result = run(tmp_path, server.uri, *LOGIN)
         examined = run(tmp_path, server.udp, *LOGIN, "--security")
-    assert {one["name"]: one["state"] for one in variants(examined)[0]["security"]}["loopback"] == (
-        "bad"
-    )
+    states = {one["name"]: one["state"] for one in variants(examined)[0]["security"]}
+    assert states["loopback_6"] == "bad"
     assert result.exit_code == 0, result.text
     assert {one["relay_address"].rpartition(":")[0] for one in variants(result)} == {"[::1]"}
 
@@ -139,14 +140,47 @@ def test_security_of_a_server_that_denies_private_peers(tmp_path: Path) -> None:
         for block in (
             "0.0.0.0-0.255.255.255", "10.0.0.0-10.255.255.255", "100.64.0.0-100.127.255.255",
             "169.254.0.0-169.254.255.255", "172.16.0.0-172.31.255.255",
-            "192.168.0.0-192.168.255.255",
+            "192.168.0.0-192.168.255.255", "240.0.0.0-255.255.255.255",
         )
     ]  # fmt: skip
-    with coturn(tmp_path, *USER, LOOPBACK, *denied) as server:
+    with coturn(tmp_path, *USER, LOOPBACK, "--no-multicast-peers", *denied) as server:
         result = run(tmp_path, server.udp, *LOGIN, "--security")
     [variant] = variants(result)
     bad = [finding["name"] for finding in variant["security"] if finding["state"] == "bad"]
     assert bad == ["loopback"]  # the peer of this test
+
+
+def test_the_shipped_configuration_denies_internal_peers_and_has_quotas(tmp_path: Path) -> None:
+    families = ("-E", "127.0.0.1", *(("-E", "::1") if has_ipv6() else ()))
+    secret = ("--static-auth-secret", "north")
+    with coturn(tmp_path, *secret, *families, configuration=SHIPPED) as server:
+        result = run(tmp_path, server.uri, "--secret", "north", "--security")
+        login = ("--secret", "north", "--user", "ann", "--security")
+        many = run(tmp_path, server.udp, *login, "--allocations", "40")
+    assert result.exit_code == 0, result.text
+    for variant in variants(result):
+        assert variant["relays"] is None  # its peer is on loopback
+        states = {finding["name"]: finding["state"] for finding in variant["security"]}
+        assert set(states.values()) == {"ok"}, result.text
+        assert {one.name for one in RANGES_4} <= set(states)
+        assert not has_ipv6() or {one.name for one in RANGES_6} <= set(states)
+    assert "security denies loopback 127.0.0.0/8, this host 0.0.0.0/8" in result.text
+    assert "security allows" not in result.text
+    assert "0 of 2 variants relay, 2 not tested" in result.text
+    [variant] = variants(many)
+    granted = variant["allocations"]["granted"]
+    assert 21 <= granted <= 23  # user-quota=24; the probe has one, and had one more for IPv6
+    assert variant["allocations"]["causes"] == {"quota_486": 40 - granted}
+
+
+def test_the_shipped_configuration_accepts_no_credential_before_it_has_a_secret(
+    tmp_path: Path,
+) -> None:
+    with coturn(tmp_path, configuration=SHIPPED) as server:
+        result = run(tmp_path, server.udp, "--secret", "north")
+        anonymous = run(tmp_path, server.udp)
+    assert failure(result) == ("auth", "wrong_password_or_secret")
+    assert failure(anonymous) == ("auth", "credentials_missing")
 
 
 def test_one_of_two_variants_fails(tmp_path: Path) -> None:

@@ -121,16 +121,10 @@ fn start(config: &ServerConfig) -> Result<Handle<Command, Report, Snapshot>, Str
         ipv6: first.iter().any(|socket| socket.local_addr().is_ipv6()),
     };
     handle.start(&info, |nth, shared| {
-        let engine = Engine::new(
-            clock.now(),
-            config.engine.clone(),
-            dtls.clone(),
-            clock.wall(),
-            seed(),
-        );
+        let (settings, dtls) = (config.engine.clone(), dtls.clone());
         let events = shared.events.clone();
         let own = std::mem::take(&mut sockets[nth]);
-        let worker = Worker::new(clock, shared, own, engine)?;
+        let poller = Worker::poller(&shared, &own)?;
         let report = move |reason| {
             let ended = WorkerReport::WorkerEnded {
                 worker: nth,
@@ -138,7 +132,12 @@ fn start(config: &ServerConfig) -> Result<Handle<Command, Report, Snapshot>, Str
             };
             events.push(std::iter::once(Report::Worker(ended)));
         };
-        supervise::spawn(format!("sfukit-media-{nth}"), || worker.run(), report)
+        // An engine stays on the thread that makes it: SCTP associations are not `Send`.
+        let run = move || {
+            let engine = Engine::new(clock.now(), settings, dtls, clock.wall(), seed());
+            Worker::new(clock, shared, own, poller, engine).run()
+        };
+        supervise::spawn(format!("sfukit-media-{nth}"), run, report)
     })?;
     Ok(handle)
 }

@@ -109,16 +109,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Create a worker with bound sockets.
+    /// Open the poller of a worker, for its commands and sockets.
     ///
     /// # Errors
-    /// Where the poller cannot be opened.
-    pub fn new(
-        clock: Clock,
-        shared: Arc<Shared<Command, Report, Snapshot>>,
-        sockets: Vec<UdpSocket>,
-        engine: Engine,
-    ) -> io::Result<Self> {
+    /// Where the kernel refuses.
+    pub fn poller(
+        shared: &Shared<Command, Report, Snapshot>,
+        sockets: &[UdpSocket],
+    ) -> io::Result<Poller> {
         let poller = Poller::new(sockets.len() + 1)?;
         poller.add(
             shared.commands.waker().as_fd(),
@@ -128,8 +126,20 @@ impl Worker {
         for (token, socket) in sockets.iter().enumerate() {
             poller.add(socket.as_fd(), token as u64, Interest::Readable)?;
         }
+        Ok(poller)
+    }
+
+    /// Create a worker with bound sockets and their poller.
+    #[must_use]
+    pub fn new(
+        clock: Clock,
+        shared: Arc<Shared<Command, Report, Snapshot>>,
+        sockets: Vec<UdpSocket>,
+        poller: Poller,
+        engine: Engine,
+    ) -> Self {
         let gro = sockets.iter().any(UdpSocket::gro);
-        Ok(Self {
+        Self {
             arena: RecvArena::new(RECV_SLOTS, gro),
             positions: vec![SendPosition::default(); sockets.len()],
             clock,
@@ -148,7 +158,7 @@ impl Worker {
             received: false,
             load: Load::default(),
             last_arrival: Time::ZERO,
-        })
+        }
     }
 
     /// Run until the handle stops the worker.
@@ -393,6 +403,7 @@ fn is_state(event: &Event) -> bool {
             | Event::EncodingState { .. }
             | Event::LayerSwitch { .. }
             | Event::SsrcUnbound { .. }
+            | Event::DataChannelClosed { .. }
     )
 }
 

@@ -25,6 +25,7 @@ pub mod pace;
 pub mod path;
 pub mod prefetch;
 pub mod rtt;
+pub mod sctp;
 pub mod srtp;
 pub mod timeline;
 pub mod transport;

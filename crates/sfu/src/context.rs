@@ -45,6 +45,8 @@ pub enum Timer {
     LayerDeadline(SubscriptionKey),
     /// An update of the active speakers.
     Speakers,
+    /// The data channels of a transport.
+    Data(TransportKey),
 }
 
 /// An entity that commands refer to.

@@ -112,6 +112,22 @@ counters! {
     dtls_connected,
     /// DTLS handshakes that failed.
     dtls_failed,
+    /// Messages received on data channels.
+    data_messages_received,
+    /// Bytes of those messages.
+    data_bytes_received,
+    /// Messages passed on to receivers of data channels.
+    data_messages_sent,
+    /// Bytes of those messages.
+    data_bytes_sent,
+    /// Messages that a receiver did not get, since it reads too slowly or its channel closed.
+    data_messages_dropped,
+    /// Messages that were not passed on: on no channel, without the right, text that is no UTF-8.
+    data_messages_refused,
+    /// Data channels that the server closed, each with its reason in an event.
+    data_channels_refused,
+    /// SCTP packets of transports without data channels.
+    data_packets_refused,
     /// Switches of encoding.
     layer_switches,
     /// Rooms dropped because their code panicked.
@@ -126,6 +142,8 @@ counters! {
     publications,
     /// Subscriptions.
     subscriptions,
+    /// SCTP associations.
+    data_associations,
     /// Routes: identifiers, paths and username fragments of open transports.
     routes,
     /// Pending timers, those of removed owners included until they fire.

@@ -12,6 +12,7 @@ pub mod bwe;
 pub mod config;
 pub mod context;
 pub mod counters;
+pub mod data;
 mod deadline;
 pub mod egress;
 pub mod engine;

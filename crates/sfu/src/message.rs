@@ -120,6 +120,20 @@ pub struct Preference {
     pub temporal: Option<u8>,
 }
 
+/// What a transport's peer does on data channels.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct DataParameters {
+    /// Whose transport it is: what it sends is not returned to its other transport.
+    pub member: u32,
+    /// Whether it may open channels and send.
+    pub send: bool,
+    /// Whether it gets what others send.
+    pub receive: bool,
+    /// Whether SDP has data channels; without them what it gets waits.
+    pub negotiated: bool,
+}
+
 /// Audio or video.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -156,6 +170,12 @@ pub enum Request {
         transport: TransportId,
         local: LocalParameters,
         remote: Option<RemoteParameters>,
+        #[serde(default)]
+        data: Option<DataParameters>,
+    },
+    SetData {
+        transport: TransportId,
+        data: DataParameters,
     },
     SetRemote {
         transport: TransportId,
@@ -397,6 +417,14 @@ pub enum Event {
         room: RoomId,
         /// The dominant one first.
         speakers: Vec<ActiveSpeaker>,
+    },
+    /// The first data channel of a room was opened: its other participants negotiate theirs.
+    DataWanted { room: RoomId },
+    /// The server closed a data channel.
+    DataChannelClosed {
+        transport: TransportId,
+        label: String,
+        reason: &'static str,
     },
     /// The engine dropped a room that panicked.
     RoomClosed { room: RoomId, reason: &'static str },

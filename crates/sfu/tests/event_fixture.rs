@@ -99,7 +99,13 @@ fn after(event: Option<&Event>) -> Option<Vec<Event>> {
             room: 1,
             reason: "internal_error",
         }],
-        Some(Event::RoomClosed { .. }) => return None,
+        Some(Event::RoomClosed { .. }) => vec![Event::DataWanted { room: 1 }],
+        Some(Event::DataWanted { .. }) => vec![Event::DataChannelClosed {
+            transport: 1,
+            label: "chat".into(),
+            reason: "slow_reader",
+        }],
+        Some(Event::DataChannelClosed { .. }) => return None,
     };
     Some(samples)
 }

@@ -28,6 +28,7 @@ fn a_transport_times_out_only_with_remote_parameters() {
             pwd: "a-password-of-the-server".into(),
         },
         remote: None,
+        data: None,
     });
     world.run_for(Duration::from_secs(600));
     assert_eq!(states(&world), []);

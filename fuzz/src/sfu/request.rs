@@ -1,8 +1,8 @@
 //! What a control plane might ask for, sensible or not.
 
 use sfu::message::{
-    EncodingParameters, ExtensionIds, Kind, Preference, PublishRequest, RemoteParameters, Request,
-    Setup, SubscribeRequest, Target,
+    DataParameters, EncodingParameters, ExtensionIds, Kind, Preference, PublishRequest,
+    RemoteParameters, Request, Setup, SubscribeRequest, Target,
 };
 use wire::extension::Extension;
 
@@ -29,7 +29,7 @@ fn any_name(input: &mut Input<'_>) -> u32 {
 
 /// A request about anything but rooms and the transports of clients.
 pub fn any_request(input: &mut Input<'_>) -> Request {
-    match input.below(16) {
+    match input.below(17) {
         0 | 1 => Request::Publish(any_publication(input)),
         2..=4 => Request::Subscribe(any_subscription(input)),
         5 => Request::Unpublish {
@@ -56,6 +56,10 @@ pub fn any_request(input: &mut Input<'_>) -> Request {
         14 => Request::SetRemote {
             transport: any_name(input),
             remote: any_remote(input),
+        },
+        15 => Request::SetData {
+            transport: any_name(input),
+            data: any_data(input),
         },
         _ => Request::RoomStats {
             room: any_name(input),
@@ -85,6 +89,16 @@ fn any_transport(input: &mut Input<'_>) -> Request {
         transport: 100 + any_name(input),
         local: client::local(200 + any_name(input)),
         remote: input.flag().then(|| any_remote(input)),
+        data: input.flag().then(|| any_data(input)),
+    }
+}
+
+fn any_data(input: &mut Input<'_>) -> DataParameters {
+    DataParameters {
+        member: any_name(input),
+        send: input.flag(),
+        receive: input.flag(),
+        negotiated: input.flag(),
     }
 }
 

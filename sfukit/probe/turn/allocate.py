@@ -1,7 +1,7 @@
 """Create an allocation: Allocate without credentials, then with them (RFC 8656 section 7)."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aioice import stun, turn
 
@@ -15,7 +15,6 @@ from sfukit.turn.credentials import Credentials
 
 Reopen = Callable[[], Awaitable[Client]]
 
-_ALLOCATE = {"LIFETIME": LIFETIME_S, "REQUESTED-TRANSPORT": turn.UDP_TRANSPORT}
 _FAMILY_UNSUPPORTED = 440
 _FAMILY_6 = 0x02000000
 
@@ -64,7 +63,9 @@ async def _unauthenticated(
     """Send Allocate without credentials; the expected response is 401 with realm and nonce."""
     with recorder.step("unauthenticated") as note:
         try:
-            answer = await send_request(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)
+            answer = await send_request(
+                client, stun.Method.ALLOCATE, _requested(options), options.timeout_s
+            )
         except RefusedError as refused:
             if refused.code == alternate.CODE:
                 note.found = str(refused)
@@ -126,12 +127,20 @@ async def _with_credentials(
 async def _send_allocate(client: Client, options: TurnOptions) -> stun.Message:
     """Request an IPv4 allocation, and IPv6 after a 440 (RFC 8656 section 7.2)."""
     try:
-        return await send_request(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)
+        return await send_request(
+            client, stun.Method.ALLOCATE, _requested(options), options.timeout_s
+        )
     except RefusedError as refused:
-        if refused.code != _FAMILY_UNSUPPORTED:
+        if refused.code != _FAMILY_UNSUPPORTED or options.relay_family == 6:
             raise
-        wanted = {**_ALLOCATE, attributes.FAMILY: _FAMILY_6}
+        wanted = _requested(replace(options, relay_family=6))
         return await send_request(client, stun.Method.ALLOCATE, wanted, options.timeout_s)
+
+
+def _requested(options: TurnOptions) -> dict[str, int]:
+    """Return the attributes of an Allocate request."""
+    wanted = {"LIFETIME": LIFETIME_S, "REQUESTED-TRANSPORT": options.relay_transport}
+    return {**wanted, attributes.FAMILY: _FAMILY_6} if options.relay_family == 6 else wanted
 
 
 @dataclass(frozen=True)
@@ -166,7 +175,7 @@ async def _why_denied(
         return plain
     try:
         _sign_with(client, far, refused)
-        await send_request(client, stun.Method.ALLOCATE, _ALLOCATE, options.timeout_s)
+        await send_request(client, stun.Method.ALLOCATE, _requested(options), options.timeout_s)
         await send_request(client, stun.Method.REFRESH, {"LIFETIME": 0}, options.timeout_s)
     except (RefusedError, StepFailedError):
         return plain

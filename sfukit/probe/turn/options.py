@@ -4,7 +4,9 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+from aioice import turn
 
 from sfukit.gates import Gate
 from sfukit.probe.resolve import Endpoint, Family
@@ -36,6 +38,8 @@ class TurnOptions:
     load: Load | None = None
     allocations: int = 0
     security: bool = False
+    relay_family: Literal[4, 6] = 4
+    relay_transport: int = turn.UDP_TRANSPORT
     gates: tuple[Gate, ...] = ()
     now_s: Callable[[], float] = time.time
 

@@ -80,11 +80,15 @@ async def _run_steps(
     client = connected.client
     try:
         peer = progress.peer = await _peer(recorder, uri, variant, connected, allocation, options)
+        if options.security:
+
+            async def reopen() -> Client:
+                return await open_client(variant, connected.server, target, options)
+
+            progress.security = await examine(client, allocation, peer, variant, options, reopen)
         progress.relayed = await relaying.relay(
             recorder, client, allocation, peer, options, connected.direct_rtt_ms
         )
-        if options.security:
-            progress.security = await examine(client, allocation, options)
         if options.allocations:
             progress.allocations = await allocate_many(variant, connected.server, target, options)
     except StepFailedError:
@@ -165,7 +169,7 @@ def _report(
     return VariantReport(
         variant=variant,
         endpoint=str(uri.endpoint(variant)),
-        relays=failure is None,
+        relays=False if failure else None if relayed is None else True,
         cause=failure.cause if failure else None,
         steps=recorder.steps,
         server=str(progress.connected.server) if progress.connected else None,

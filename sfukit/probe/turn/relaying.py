@@ -26,6 +26,7 @@ from sfukit.probe.turn.peer import Peer, SocketPeer, socket_peer
 from sfukit.turn.uri import DEFAULT_PORT
 
 _CHANNEL_HEADER_BYTES = 4
+_FORBIDDEN = 403
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,22 @@ async def relay(
     peer: Peer,
     options: TurnOptions,
     direct_rtt_ms: float | None,
-) -> Relayed:
-    """Run the steps ``permission``, ``channel`` and ``echo``, then measure."""
+) -> Relayed | None:
+    """Run the steps ``permission``, ``channel`` and ``echo``, then measure.
+
+    A server whose security is tested may refuse the peer: the result is then None.
+    """
     where = str(Place(*peer.address[:2]))
     with recorder.step("permission") as note:
         try:
             permitted = {"XOR-PEER-ADDRESS": peer.address}
             await send_request(client, stun.Method.CREATE_PERMISSION, permitted, options.timeout_s)
         except RefusedError as refused:
-            raise causes.of_refused_peer(where, refused) from refused
+            if not (options.security and refused.code == _FORBIDDEN):
+                raise causes.of_refused_peer(where, refused) from refused
+            note.unknown = True
+            note.found = f"the server refuses {where} ({refused}), so relaying is not tested"
+            return None
         note.found = f"peer {where}"
     with recorder.step("channel"):
         try:

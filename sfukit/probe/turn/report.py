@@ -24,12 +24,13 @@ _SPOKEN_CAUSES = frozenset(("realm_missing", "answer_unsigned"))
 class VariantReport(msgspec.Struct, frozen=True, kw_only=True):
     """One server over one transport: whether it relays, or the cause; every step with its time.
 
-    ``alternate`` is the address of a 300; ``server`` is then the same.
+    ``alternate`` is the address of a 300; ``server`` is then the same. ``relays`` is null where the
+    security is tested and the server refuses the probe's peer.
     """
 
     variant: str
     endpoint: str
-    relays: bool
+    relays: bool | None
     cause: str | None
     steps: list[Step]
     server: str | None = None
@@ -101,7 +102,7 @@ def build(servers: Sequence[ServerReport], wanted: Sequence[gates.Gate]) -> Turn
     """Summarize and judge: every variant relays, no forbidden peer is open, gates hold."""
     variants = [variant for server in servers for variant in server.variants]
     worst = _worst(variants)
-    relaying = sum(variant.relays for variant in variants)
+    relaying = sum(variant.relays is True for variant in variants)
     judged = gates.judge(wanted, _figures(worst, relaying))
     reasons = _reasons(servers, judged)
     exit_code = _exit_code(variants, judged)
@@ -130,7 +131,7 @@ def _exit_code(variants: Sequence[VariantReport], judged: Sequence[GateResult]) 
     if not any(variant.answered for variant in variants):
         return ExitCode.TARGET
     broken = any(
-        not variant.relays or _is_open(variant) or _too_few(variant) for variant in variants
+        variant.relays is False or _is_open(variant) or _too_few(variant) for variant in variants
     )
     if broken or any(gate.ok is False for gate in judged):
         return ExitCode.FAILED
@@ -153,7 +154,7 @@ def _reasons(servers: Sequence[ServerReport], judged: Sequence[GateResult]) -> l
     for server in servers:
         for variant in server.variants:
             label = f"{server.uri} {variant.variant}"
-            if not variant.relays:
+            if variant.relays is False:
                 reasons.append(f"{label}: {variant.cause}")
             if _too_few(variant) and variant.allocations is not None:
                 many = variant.allocations

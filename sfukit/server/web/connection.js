@@ -15,6 +15,12 @@ export class Connection {
     });
   }
 
+  // In force from the next gathering of candidates on.
+  setIceServers(iceServers) {
+    if (this.pc.signalingState === "closed") return;
+    this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers });
+  }
+
   close() {
     clearTimeout(this.#disconnectedTimer);
     this.#onlost = () => {};

@@ -32,13 +32,12 @@ export class Session {
       this.#channel = await SignalingChannel.open(url);
       this.#channel.onnotification = (method, params) => this.#notified(method, params);
       this.#channel.onclose = ({ code, reason }) => this.#finish(this.#byeReason ?? reason ?? "", code);
-      for (const entry of tracks) this.publishing.add(entry, codec);
-      const { desc, sources } = tracks.length ? await this.publishing.offer() : {};
-      const result = await this.#channel.call("join", {
-        sid: room, uid, name, offer: desc, sources, config: { dynacast: true },
-      });
+      const config = { dynacast: true };
+      // without an offer: candidates are gathered from the ICE servers of the result
+      const result = await this.#channel.call("join", { sid: room, uid, name, config });
+      this.#setIceServers(result.ice_servers);
       this.listener.joined(result);
-      if (result.sdp) await this.publishing.accept(result);
+      if (tracks.length) await this.publish(tracks);
       this.#statsTimer = setTimeout(() => this.#requestStats(), 0);
     } catch (error) {
       this.#finish(error.reason ?? "failed");
@@ -97,8 +96,14 @@ export class Session {
   #notified(method, params) {
     if (method === "bye") this.#byeReason = params.reason;
     if (method === "offer") this.#answerOffer(params);
+    else if (method === "ice-servers") this.#setIceServers(params.ice_servers);
     else if (method === "encodings") this.#setActiveEncodings(params);
     else this.listener.notified(method, params);
+  }
+
+  #setIceServers(iceServers = []) {
+    this.publishing.setIceServers(iceServers);
+    this.subscribing.setIceServers(iceServers);
   }
 
   // setParameters fails on a transceiver that was stopped meanwhile.

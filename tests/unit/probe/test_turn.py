@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 
+import msgspec
 import pytest
 from aioice import stun, turn
 
@@ -162,6 +163,10 @@ def test_exit_codes() -> None:
     assert built(variant(), gate="relay.bitrate_bps>1M").exit_code == 5
     bad = Finding(name="loopback", state="bad", text="relays to 127.0.0.1")
     assert built(variant(security=[bad])).exit_code == 3
+    untested = msgspec.structs.replace(variant(), relays=None)
+    assert built(untested).exit_code == 0
+    assert built(untested, refused).exit_code == 3
+    assert (built(untested).relaying, built(untested).reasons) == (0, [])
 
 
 def test_reasons_name_server_variant_and_cause() -> None:

@@ -308,6 +308,34 @@ impl Transport {
         Ok(())
     }
 
+    /// Send a message of data channels, in one datagram; see [`crate::sctp`].
+    ///
+    /// # Errors
+    /// Not connected, or no selected path.
+    pub fn send_data(
+        &mut self,
+        now: Time,
+        message: &[u8],
+        out: &mut Outbox,
+    ) -> Result<(), SendError> {
+        if self.protection.is_none() {
+            return Err(SendError::NotConnected);
+        }
+        if self.ice.send_path().is_none() {
+            return Err(SendError::NoPath);
+        }
+        let sent = self.dtls.send(now, message);
+        sent.map_err(|_| SendError::NotConnected)?;
+        self.transmit_dtls(out);
+        Ok(())
+    }
+
+    /// Return the DTLS role of this side.
+    #[must_use]
+    pub fn dtls_role(&self) -> dtls::Role {
+        self.dtls_role
+    }
+
     /// Send close_notify and close: no datagram has an effect afterwards.
     pub fn close(&mut self, now: Time, out: &mut Outbox) {
         if !self.is_closed {

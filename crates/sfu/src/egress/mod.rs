@@ -75,6 +75,11 @@ pub struct Egress {
 }
 
 impl Egress {
+    /// Request a round of sending for what is sent beside media.
+    pub fn request_round(&mut self) {
+        self.schedule.request_round();
+    }
+
     /// Return once whether a round of sending is requested.
     pub fn take_round_request(&mut self) -> bool {
         self.schedule.take_request()

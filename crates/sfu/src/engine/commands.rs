@@ -84,6 +84,7 @@ fn target_entity(request: &Request) -> EntityId {
         | Request::RoomStats { room } => EntityId::Room(*room),
         Request::SetRemote { transport, .. }
         | Request::SetLastN { transport, .. }
+        | Request::SetData { transport, .. }
         | Request::RestartIce { transport, .. }
         | Request::CloseTransport { transport } => EntityId::Transport(*transport),
         Request::Publish(publish) => EntityId::Transport(publish.transport),

@@ -42,8 +42,15 @@ impl Room {
                 transport,
                 local,
                 remote,
+                data,
                 ..
-            } => self.open_transport(context, transport, local, remote)?,
+            } => {
+                self.open_transport(context, transport, local, remote)?;
+                if let Some(parameters) = data {
+                    self.set_data(context, transport, parameters)?;
+                }
+            }
+            Request::SetData { transport, data } => self.set_data(context, transport, data)?,
             Request::SetRemote { transport, remote } => {
                 self.set_remote(context, transport, &remote)?;
             }
@@ -207,6 +214,7 @@ impl Room {
             return;
         };
         let (publisher, subscriber) = (connection.publisher, connection.subscriber);
+        self.remove_data(context, key);
         self.remove_publisher(context, publisher);
         self.remove_subscriber(context, subscriber);
         let Some(mut connection) = self.connections.remove(key) else {

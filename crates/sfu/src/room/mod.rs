@@ -7,6 +7,7 @@
 mod attach;
 mod connection;
 mod control;
+mod data;
 mod demand;
 mod inbound_rtcp;
 mod names;
@@ -19,6 +20,7 @@ mod transport;
 
 use crate::context::{Context, Timer};
 use crate::counters::Counters;
+use crate::data::Data;
 use crate::egress::Egress;
 use crate::ingress::Ingress;
 use crate::keys::{EncodingKey, PublicationKey};
@@ -37,6 +39,8 @@ pub struct Room {
     ingress: Ingress,
     /// What leaves.
     egress: Egress,
+    /// Data channels.
+    data: Data,
     /// RTCP under construction, kept for its memory.
     rtcp: Vec<u8>,
     /// The injected fault, for tests of containment.
@@ -70,6 +74,7 @@ impl Room {
             connections: Connections::default(),
             ingress: Ingress::default(),
             egress: Egress::default(),
+            data: Data::default(),
             rtcp: Vec::new(),
             #[cfg(feature = "fault-injection")]
             fault: None,
@@ -101,6 +106,7 @@ impl Room {
             Timer::SwitchDeadline(key) => egress.report_late_switch(context, key),
             Timer::LayerDeadline(key) => egress.demand_layer_keyframe(context, key),
             Timer::Speakers => self.update_speakers(context),
+            Timer::Data(key) => self.drive_data(context, key),
         }
         self.pass_on_demands(context);
     }
@@ -110,7 +116,8 @@ impl Room {
         #[cfg(feature = "fault-injection")]
         self.panic_if(Fault::Flush);
         let (ingress, transports) = (&self.ingress, &mut self.connections);
-        let all = self.egress.flush(context, ingress, transports, most_bytes);
+        let all = self.egress.flush(context, ingress, transports, most_bytes)
+            && self.data.flush(context, transports, most_bytes);
         self.pass_on_demands(context);
         all
     }
@@ -125,6 +132,7 @@ impl Room {
         counters.transports += self.connections.len() as u64;
         counters.publications += self.ingress.publications.len() as u64;
         counters.subscriptions += self.egress.subscriptions.len() as u64;
+        self.data.count_live(counters);
     }
 
     #[cfg(feature = "fault-injection")]

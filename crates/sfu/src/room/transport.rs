@@ -70,7 +70,7 @@ impl Room {
                 self.egress.change_path(context.now, subscriber);
                 self.egress.demand_keyframes(subscriber);
             }
-            TransportEvent::ApplicationData(_) => {}
+            TransportEvent::ApplicationData(packet) => self.receive_data(context, key, &packet),
             TransportEvent::Connected { ice, dtls, .. } => {
                 context.counters.ice_connected += 1;
                 context.counters.dtls_connected += 1;
@@ -113,6 +113,7 @@ impl Room {
         self.egress
             .restart_subscriber(context, &self.ingress, subscriber);
         self.egress.start_probe(context, subscriber);
+        self.start_data(context, key);
     }
 
     fn stop_sending(&mut self, key: TransportKey) {

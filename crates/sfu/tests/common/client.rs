@@ -14,6 +14,7 @@ use wire::rtcp::{Packet, compound};
 use wire::rtp::{Header, NewHeader, padding_len, write};
 use wire::time::Time;
 
+use super::data::DataEnd;
 use super::link::Link;
 use super::viewer::Viewer;
 
@@ -78,6 +79,8 @@ pub struct Client {
     pub rtp: Vec<Arrived>,
     pub rtcp: Vec<(Time, Vec<u8>)>,
     pub viewer: Option<Viewer>,
+    /// Its data channels.
+    pub data: Option<DataEnd>,
     /// Whether it sends the transport-wide sequence numbers that it negotiated.
     pub sends_transport_sequence: bool,
     /// Received packets are not stored: for long runs with many packets.
@@ -113,6 +116,7 @@ impl Client {
             rtp: Vec::new(),
             rtcp: Vec::new(),
             viewer: None,
+            data: None,
             sends_transport_sequence: true,
             forgetful: false,
             out: Outbox::new(),
@@ -135,7 +139,9 @@ impl Client {
     pub fn receive(&mut self, now: Time, datagram: &mut [u8]) {
         let path = self.path();
         let received = self.transport.receive(now, path, datagram, &mut self.out);
+        let before = self.events.len();
         self.take_events();
+        self.settle_data(now, before);
         match received {
             Received::Nothing => {}
             Received::Rtp { header, index, len } => {
@@ -162,6 +168,12 @@ impl Client {
             self.transport.handle_timeout(now, &mut self.out);
             self.take_events();
         }
+        if let Some(data) = &mut self.data
+            && data.association.poll_timeout().is_some_and(|at| at <= now)
+        {
+            data.association.handle_timeout(now);
+            self.settle_data(now, self.events.len());
+        }
         if let Some(viewer) = self.viewer.as_mut().filter(|viewer| viewer.due() <= now) {
             let rtcp = viewer.feedback(now);
             // After a DTLS close, or without a path, feedback cannot be sent.
@@ -174,10 +186,13 @@ impl Client {
     pub fn poll_timeout(&self) -> Option<Time> {
         let viewer = self.viewer.as_ref().map(Viewer::due);
         let viewer = viewer.filter(|_| self.transport.is_connected());
+        let data = self.data.as_ref();
+        let data = data.and_then(|data| data.association.poll_timeout());
         self.transport
             .poll_timeout()
             .into_iter()
             .chain(viewer)
+            .chain(data)
             .min()
     }
 

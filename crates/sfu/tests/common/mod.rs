@@ -6,6 +6,7 @@
 pub mod camera;
 pub mod client;
 pub mod counting;
+pub mod data;
 #[path = "../../../rtc/tests/common/link.rs"]
 pub mod link;
 pub mod participants;

@@ -126,6 +126,7 @@ impl World {
                 pwd: ours.pwd.clone(),
             },
             remote: announced.map(|fingerprint| description(&theirs, fingerprint, setup)),
+            data: None,
         })?;
         let role = client_role(setup);
         let mut transport = self.client_transport(transport_id, address, &theirs, role, profiles);

@@ -1,0 +1,248 @@
+//! What waits for one receiver: at most 1 MiB, by channel.
+//!
+//! SCTP cannot drop its oldest message, so little is given to it ahead. A lossy channel drops its
+//! oldest message here. A reliable one that overflows takes no more: it is sent to the end of what
+//! it had, or for [`SLOW_READER_TIMEOUT`], and then closed, so that a message is never left out in
+//! its middle.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rtc::sctp::{ChannelId, ChannelParameters, Reliability};
+use wire::time::Time;
+
+/// Most bytes that wait for a receiver.
+pub const BACKLOG_BYTES: usize = 1024 * 1024;
+/// How long a reliable channel may stay full.
+pub const SLOW_READER_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a message counts beside its payload.
+const MESSAGE_OVERHEAD: usize = 64;
+
+/// A message on its way to receivers, which share it.
+#[derive(Debug)]
+pub struct DataMessage {
+    /// Text, else binary.
+    pub is_text: bool,
+    /// Its payload.
+    pub payload: Vec<u8>,
+}
+
+impl DataMessage {
+    fn cost(&self) -> usize {
+        self.payload.len() + MESSAGE_OVERHEAD
+    }
+}
+
+/// A channel to a receiver.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Its label.
+    pub label: Rc<str>,
+    /// What it is opened with.
+    pub parameters: Rc<ChannelParameters>,
+    /// Its stream, once it is opened.
+    pub id: Option<ChannelId>,
+    /// The receiver has closed it and gets no more on it.
+    pub is_declined: bool,
+    /// It is closed when the receiver has what waits.
+    pub is_ending: bool,
+    /// A message did not fit.
+    pub overflowed: Option<Time>,
+    queue: VecDeque<Rc<DataMessage>>,
+}
+
+impl Outgoing {
+    fn new(label: Rc<str>, parameters: Rc<ChannelParameters>) -> Self {
+        Self {
+            label,
+            parameters,
+            id: None,
+            is_declined: false,
+            is_ending: false,
+            overflowed: None,
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Return the next message.
+    pub fn next(&self) -> Option<&Rc<DataMessage>> {
+        self.queue.front()
+    }
+
+    /// Return whether no message waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    fn is_lossy(&self) -> bool {
+        self.parameters.reliability != Reliability::Reliable
+    }
+}
+
+/// What waits for one receiver.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    channels: Vec<Outgoing>,
+    bytes: usize,
+}
+
+impl Backlog {
+    /// Return the channel of a label, which is added where it is new.
+    pub fn channel(&mut self, label: &Rc<str>, parameters: &Rc<ChannelParameters>) -> usize {
+        let found = self.channels.iter().position(|it| it.label == *label);
+        found.unwrap_or_else(|| {
+            let channel = Outgoing::new(label.clone(), parameters.clone());
+            self.channels.push(channel);
+            self.channels.len() - 1
+        })
+    }
+
+    /// List the channels.
+    pub fn channels(&self) -> &[Outgoing] {
+        &self.channels
+    }
+
+    /// Return the channel of this place, to change.
+    pub fn at(&mut self, place: usize) -> Option<&mut Outgoing> {
+        self.channels.get_mut(place)
+    }
+
+    /// Return the channel with this stream.
+    pub fn by_id(&mut self, id: ChannelId) -> Option<&mut Outgoing> {
+        self.channels.iter_mut().find(|it| it.id == Some(id))
+    }
+
+    /// Queue a message on a channel; return how many messages were dropped for it, or itself.
+    pub fn push(&mut self, now: Time, place: usize, message: &Rc<DataMessage>) -> u64 {
+        let Some(channel) = self.channels.get_mut(place) else {
+            return 1;
+        };
+        if channel.is_declined || channel.overflowed.is_some() {
+            return 1;
+        }
+        let (is_lossy, cost, mut dropped) = (channel.is_lossy(), message.cost(), 0);
+        while is_lossy && self.bytes + cost > BACKLOG_BYTES {
+            let Some(oldest) = channel.queue.pop_front() else {
+                return dropped + 1;
+            };
+            self.bytes -= oldest.cost();
+            dropped += 1;
+        }
+        if self.bytes + cost > BACKLOG_BYTES {
+            channel.overflowed = Some(now);
+            return 1;
+        }
+        self.bytes += cost;
+        channel.queue.push_back(message.clone());
+        dropped
+    }
+
+    /// Remove the next message of a channel, which was sent.
+    pub fn pop(&mut self, place: usize) {
+        let channel = self.channels.get_mut(place);
+        if let Some(message) = channel.and_then(|channel| channel.queue.pop_front()) {
+            self.bytes -= message.cost();
+        }
+    }
+
+    /// Drop all messages of a channel; return how many.
+    pub fn clear(&mut self, place: usize) -> u64 {
+        let mut dropped = 0;
+        while self.channels.get(place).is_some_and(|it| !it.is_empty()) {
+            self.pop(place);
+            dropped += 1;
+        }
+        dropped
+    }
+
+    /// Remove the channels of which nothing is left.
+    pub fn remove_ended(&mut self) {
+        self.channels
+            .retain(|it| !(it.is_ending && it.id.is_none() && it.is_empty()));
+    }
+
+    /// Return when the first channel has been full for too long.
+    pub fn deadline(&self) -> Option<Time> {
+        let overflowed = self.channels.iter().filter_map(|it| it.overflowed);
+        overflowed.min().map(|since| since + SLOW_READER_TIMEOUT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time::from_secs(9);
+
+    fn message(len: usize, first: u8) -> Rc<DataMessage> {
+        let mut payload = vec![0; len];
+        payload[0] = first;
+        Rc::new(DataMessage {
+            is_text: false,
+            payload,
+        })
+    }
+
+    fn backlog(reliability: Reliability) -> Backlog {
+        let mut backlog = Backlog::default();
+        let parameters = ChannelParameters {
+            reliability,
+            ..ChannelParameters::default()
+        };
+        backlog.channel(&"label".into(), &Rc::new(parameters));
+        backlog
+    }
+
+    #[test]
+    fn a_lossy_channel_drops_its_oldest() {
+        let mut backlog = backlog(Reliability::Retransmits(0));
+        let dropped: u64 = (0..20)
+            .map(|nth| backlog.push(NOW, 0, &message(100_000, nth)))
+            .sum();
+        assert_eq!(dropped, 10);
+        assert!(backlog.bytes <= BACKLOG_BYTES);
+        assert_eq!(backlog.at(0).unwrap().next().unwrap().payload[0], 10);
+        assert_eq!(backlog.deadline(), None);
+    }
+
+    #[test]
+    fn a_reliable_channel_keeps_what_it_has_and_takes_no_more() {
+        let mut backlog = backlog(Reliability::Reliable);
+        let dropped: u64 = (0..20)
+            .map(|nth| backlog.push(NOW, 0, &message(100_000, nth)))
+            .sum();
+        assert_eq!(dropped, 10);
+        assert_eq!(backlog.deadline(), Some(NOW + SLOW_READER_TIMEOUT));
+        backlog.pop(0);
+        // Room again, but a message is missing already.
+        assert_eq!(backlog.push(NOW, 0, &message(1, 99)), 1);
+        assert_eq!(backlog.clear(0), 9);
+        assert_eq!(backlog.bytes, 0);
+    }
+
+    #[test]
+    fn small_messages_are_bounded_too() {
+        let mut backlog = backlog(Reliability::Retransmits(0));
+        let dropped: u64 = (0..100_000)
+            .map(|_| backlog.push(NOW, 0, &message(1, 0)))
+            .sum();
+        assert_eq!(
+            100_000 - dropped,
+            (BACKLOG_BYTES / (1 + MESSAGE_OVERHEAD)) as u64
+        );
+    }
+
+    #[test]
+    fn a_message_that_never_fits_leaves_the_others() {
+        let mut backlog = backlog(Reliability::Reliable);
+        let lossy = ChannelParameters {
+            reliability: Reliability::Retransmits(0),
+            ..ChannelParameters::default()
+        };
+        let place = backlog.channel(&"lossy".into(), &Rc::new(lossy));
+        (0..10).for_each(|nth| assert_eq!(backlog.push(NOW, 0, &message(100_000, nth)), 0));
+        assert_eq!(backlog.push(NOW, place, &message(100_000, 0)), 1);
+        assert_eq!(backlog.push(NOW, place, &message(10, 0)), 0);
+    }
+}
