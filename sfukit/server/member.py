@@ -80,5 +80,8 @@ class Viewer(Protocol):
     def on_unpublished(self, publication: Publication) -> None:
         """Handle a removed publication."""
 
+    def on_drain(self) -> None:
+        """Handle the begin of a drain."""
+
     def leave(self, reason: str) -> None:
         """End the session."""

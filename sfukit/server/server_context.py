@@ -110,6 +110,8 @@ class ServerContext:
         for room in self.rooms:
             for participant in list(room.participants.values()):
                 self.core.guard("drain", participant.send, message)
+            for viewer in list(room.viewers):
+                self.core.guard("drain", viewer.on_drain)
 
     async def _measure(self) -> None:
         """Measure event loop lag and egress; free memory after the last room."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -21,18 +21,22 @@ from sfukit.server.native_messages import (
     OpenTransport,
     ReplaceSource,
     RestartIce,
+    SetTarget,
     Subscribe,
     TransportState,
 )
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publish_connection import remote_of, run_commands
 from sfukit.server.room import Room
+from sfukit.server.whep_counter_offer import VALID_S, CounterOffer
+from sfukit.server.whep_events import EventStreams
+from sfukit.server.whep_layers import LayerSelection, described
 from sfukit.signaling import sdp
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.codecs import same_bitstream
 from sfukit.signaling.play_answer import Played, Source, answer_viewer
 from sfukit.signaling.refusal import Refusal
-from sfukit.signaling.room_messages import QualityNotification
+from sfukit.signaling.room_messages import Layer, QualityNotification
 from sfukit.signaling.transport import Credentials, LocalTransport, RemoteParameters
 
 log = structlog.get_logger()
@@ -40,11 +44,12 @@ _RETRY_NOT_LIVE_S = 3
 
 
 class PlayedTrack(NamedTuple):
-    """One m-line with its subscription."""
+    """One m-line, by its index in the description, with its subscription."""
 
     played: Played
     subscription: Subscription
     number: int
+    media_index: int
 
 
 def choose_publisher(room: Room | None, uid: str | None) -> tuple[Room, Member]:
@@ -101,6 +106,8 @@ class WhepViewer:
         self._deadline: asyncio.TimerHandle | None = None
         self._rights = rights
         self._expiry: Expiry | None = None
+        self._counter_offer: CounterOffer | None = None
+        self.events = EventStreams()
 
     @property
     def subscriptions(self) -> list[Subscription]:
@@ -125,8 +132,43 @@ class WhepViewer:
                 negotiated=True,
                 max_message_bytes=answer.data_message_bytes,
             )
-        self._tracks = [self._played_track(played) for played in answer.played]
+        self._tracks = [self._played_track(played, offer) for played in answer.played]
         return answer.sdp
+
+    def counter_offer(self, refusal: Refusal) -> str:
+        """Return an offer of the server's own in place of an answer; ``answer`` completes it."""
+        publications: dict[str, Publication] = {}
+        for publication in self.publisher.publications.values():
+            publications.setdefault(publication.kind, publication)
+        self._counter_offer = CounterOffer(self.core, publications.values(), self._local)
+        self._deadline = self.core.loop.call_later(VALID_S, self.leave, "negotiation_timeout")
+        self.log.info("counter_offered", reason=refusal.reason, detail=refusal.detail)
+        return self._counter_offer.text(refusal)
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the player has to answer a counter-offer."""
+        return self._counter_offer is not None
+
+    async def answer(self, answer: sdp.Session) -> None:
+        """Apply the answer to the counter-offer; raise ``Refusal``."""
+        if self._counter_offer is None:
+            raise Refusal("answer_unexpected", "there is no offer of the server to answer")
+        try:
+            agreed = self._counter_offer.answered(answer)
+        except Refusal as refusal:
+            if refusal.reason == "codec_unsupported":
+                self.leave("refused")
+            raise
+        if any(played.publication not in self.room.publications for played in agreed.played):
+            self.leave("publisher_left")
+            raise Refusal("not_live", "the publisher left", retry_after_s=_RETRY_NOT_LIVE_S)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._counter_offer = None
+        self._remote = agreed.remote
+        self._tracks = [self._played_track(played, answer) for played in agreed.played]
+        await self.start()
 
     async def start(self) -> None:
         """Add transport and subscriptions to the engine; raise ``Refusal``."""
@@ -180,10 +222,16 @@ class WhepViewer:
         self.core.transports.pop(self._transport, None)
         for track in self._tracks:
             self.core.subscriptions.pop(track.number, None)
+        if reason in ("publisher_left", "publisher_changed"):
+            self.events.put("inactive", {})
+        if reason == "publisher_changed":
+            self.events.put("reconnect", {})
+        self.events.close()
         guard = self.core.guard
         guard("leave", self.room.remove_viewer, self)
-        closing = CloseTransport(transport=self._transport)
-        guard("leave", self.core.engine.send, self.room.worker, [closing])
+        if self._remote is not None:
+            closing = CloseTransport(transport=self._transport)
+            guard("leave", self.core.engine.send, self.room.worker, [closing])
         self.core.metrics.participants_ended.labels(reason).inc()
         if self.on_end is not None:
             guard("leave", self.on_end, reason)
@@ -195,8 +243,8 @@ class WhepViewer:
             return
         others = [entry for entry in _publishers(self.room, self._uid) if entry is not member]
         same = [entry for entry in others if entry.uid == member.uid]
-        if not others:
-            self.leave("publisher_left")
+        if not others or self._counter_offer is not None:
+            self.leave("publisher_changed" if others else "publisher_left")
             return
         self._switch((same or others)[0])
 
@@ -208,6 +256,42 @@ class WhepViewer:
             self.core.subscriptions.pop(track.number, None)
         if ended and not self._tracks:
             self.leave("publisher_left")
+
+    @property
+    def viewer_count(self) -> int:
+        """The number of viewers of the same publisher."""
+        return sum(viewer.publisher is self.publisher for viewer in self.room.viewers)
+
+    async def layers(self) -> dict[str, list[dict[str, Any]]]:
+        """Return encodings and layers of each video by its m-line index, the highest first."""
+        report = await self.room.stats.report()
+        rows = {row["publication"]: row["encodings"] for row in report.publications}
+        return {
+            str(track.media_index): described(rows.get(track.subscription.publication.number, []))
+            for track in self._tracks
+            if track.played.kind == "video"
+        }
+
+    def select_layer(self, selection: LayerSelection) -> None:
+        """Select the encoding and the highest layers of a video; raise ``Refusal``."""
+        videos = [track for track in self._tracks if track.played.kind == "video"]
+        if selection.media_id is not None:
+            videos = [track for track in videos if str(track.media_index) == selection.media_id]
+        if not videos:
+            raise Refusal("layer_unknown", "mediaId is the index of no m-line with video")
+        self.core.require_engine()
+        subscription = videos[0].subscription
+        layer: Layer = "auto" if selection.rid is None else selection.rid
+        target = subscription.publication.target(layer)
+        subscription.target, subscription.preference = target, selection.preference
+        request = SetTarget(
+            subscription=videos[0].number, target=target, preference=selection.preference
+        )
+        self.core.engine.send(self.room.worker, [request])
+
+    def on_drain(self) -> None:
+        """Let the player start another session, which may be on another server."""
+        self.events.put("reconnect", {})
 
     def on_transport_state(self, event: TransportState) -> None:
         """Record the connect time, or leave if the transport did not stay connected."""
@@ -277,11 +361,16 @@ class WhepViewer:
             sources.setdefault(track.kind, source)
         return sources
 
-    def _played_track(self, played: Played) -> PlayedTrack:
+    def _played_track(self, played: Played, offer: sdp.Session) -> PlayedTrack:
         publication = self.room.publications[played.publication]
         subscription = Subscription(publication, self)
         number = subscription.number = self.core.ids.subscription()
-        return PlayedTrack(played, subscription, number)
+        index = next(
+            index
+            for index, media in enumerate(offer.media)
+            if media.kind == played.kind and media.mid == played.mid
+        )
+        return PlayedTrack(played, subscription, number, index)
 
     def _subscribe(self, track: PlayedTrack) -> Subscribe:
         played = track.played

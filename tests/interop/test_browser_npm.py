@@ -27,7 +27,14 @@ DECODED = """async (frames) => {
 PUBLISH = """async (url) => {
   const stream = await interop.camera(640, 360);
   const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
-  for (const track of stream.getTracks()) pc.addTransceiver(track, { direction: "sendonly" });
+  const sendEncodings = [
+    { rid: "q", scaleResolutionDownBy: 2, maxBitrate: 150_000 },
+    { rid: "h", maxBitrate: 600_000 },
+  ];
+  for (const track of stream.getTracks()) {
+    const encodings = track.kind === "video" ? { sendEncodings } : {};
+    pc.addTransceiver(track, { direction: "sendonly", ...encodings });
+  }
   window.client = new npm.whip();
   await client.publish(pc, url);
 }"""
@@ -36,6 +43,24 @@ INGEST = """async (url) => {
   await client.ingest(await interop.camera(640, 360));
   return client.getResourceUrl();
 }"""
+KEEP_EVENTS = """() => {
+  window.events = {};
+  window.EventSource = class extends EventSource {
+    constructor(url) {
+      super(url);
+      for (const type of ["active", "inactive", "layers", "reconnect", "viewercount"]) {
+        this.addEventListener(type, ({ data }) => { events[type] = JSON.parse(data); });
+      }
+    }
+  };
+}"""
+BOTH_ENCODINGS = """() => interop.until(
+  () => new Set(events.layers?.["1"]
+    .filter(({ bitrate, width }) => bitrate > 0 && width).map(({ rid }) => rid)).size === 2,
+  "two active encodings")"""
+RECEIVES_WIDTH = """(width) => interop.until(
+  async () => (await interop.stats(connections[0])).video?.frameWidth === width,
+  `${width} pixels`)"""
 VIEW = """async (url) => {
   const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   pc.addTransceiver("audio", { direction: "recvonly" });
@@ -69,19 +94,31 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-async def test_whip_whep_publishes_plays_and_restarts_ice(browser: Browser, server: Server) -> None:
+async def test_whip_whep_publishes_plays_selects_layers_and_restarts_ice(
+    browser: Browser, server: Server
+) -> None:
     publisher, viewer = await opened(browser, server), await opened(browser, server)
     await publisher.run(PUBLISH, server.url("/whip/medooze"))
     await publisher.run(
         "() => interop.until(() => connections[0].connectionState === 'connected', 'WHIP')"
     )
+    await viewer.run(KEEP_EVENTS)
     await viewer.run(VIEW, server.url("/whep/medooze"))
     await viewer.run(DECODED, 10)
+    await viewer.run(BOTH_ENCODINGS)
+    events = await viewer.run("() => events")
+    assert (events["active"], events["viewercount"]) == ({}, {"viewercount": 1})
+    assert list(dict.fromkeys(one["rid"] for one in events["layers"]["1"])) == ["h", "q"]
+    assert {one.get("temporalLayerId") for one in events["layers"]["1"]} >= {0, 1}
+    for rid, width in (("q", 320), ("h", 640)):
+        await viewer.run("(rid) => client.selectLayer({ mediaId: '1', rid })", rid)
+        await viewer.run(RECEIVES_WIDTH, width)
+    await viewer.run("() => client.unselectLayer()")
     for page in (publisher, viewer):
         await page.run("() => client.restart()")
     await viewer.run(DECODED, 30)
-    await viewer.run("() => client.stop()")
     await publisher.run("() => client.stop()")
+    await viewer.run("() => interop.until(() => events.inactive, 'the event inactive')")
     assert not [room for room in server.rooms()["rooms"] if room["participants"]]
 
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use common::camera::Camera;
 use common::*;
 use rtc::layers::described::DescribedLayers;
+use serde_json::Value;
 use sfu::egress::sink::Sink;
 use sfu::ingress::packet::Packet;
 use sfu::ingress::source::Source;
@@ -69,6 +70,11 @@ fn recorded() -> Vec<Recorded> {
 
 /// Play packets in an order; return what a recorder of at most a spatial layer got.
 fn play(packets: &[&Recorded], spatial: Option<u8>) -> Vec<Vec<u8>> {
+    play_with_stats(packets, spatial).0
+}
+
+/// The same, with the statistics of the room at the end.
+fn play_with_stats(packets: &[&Recorded], spatial: Option<u8>) -> (Vec<Vec<u8>>, Value) {
     let mut world = World::default();
     let room = world.open_room();
     let publication = world.fresh_id();
@@ -141,8 +147,9 @@ fn play(packets: &[&Recorded], spatial: Option<u8>) -> Vec<Vec<u8>> {
         world.flush();
     }
     world.run_for(ms(100));
+    let stats = world.room_stats(room);
     let taken = recorder.0.lock().expect("unpoisoned");
-    taken.clone()
+    (taken.clone(), stats)
 }
 
 fn is_continuous(sent: &[Vec<u8>]) {
@@ -226,6 +233,30 @@ fn a_packet_that_is_left_out_and_comes_late_is_replaced_by_padding() {
         header.has_padding && packet.len() == header.header_len + 1
     });
     assert!(padding.count() > 0);
+}
+
+#[test]
+fn statistics_list_each_layer_with_its_bitrate() {
+    let packets = recorded();
+    let in_order: Vec<&Recorded> = packets.iter().collect();
+    let (_, stats) = play_with_stats(&in_order, None);
+    let layers = stats["publications"][0]["encodings"][0]["layers"]
+        .as_array()
+        .expect("layers");
+    let ids = layers.iter().map(|it| (&it["spatial"], &it["temporal"]));
+    let expected: Vec<(Value, Value)> = (0..3)
+        .flat_map(|spatial| (0..3).map(move |temporal| (spatial.into(), temporal.into())))
+        .collect();
+    let ids: Vec<(Value, Value)> = ids.map(|(s, t)| (s.clone(), t.clone())).collect();
+    assert_eq!(ids, expected);
+    assert!(layers.iter().all(|it| it["active"] == true));
+    let bps: Vec<u64> = layers
+        .iter()
+        .map(|it| it["bitrate_bps"].as_u64().expect("a bitrate"))
+        .collect();
+    assert!(bps[0] > 0);
+    assert!(bps[0] < bps[2], "a layer counts with those that it needs");
+    assert!(bps[2] < bps[8], "{bps:?}");
 }
 
 fn first_of(packets: &[Recorded], timestamp: u32) -> u64 {

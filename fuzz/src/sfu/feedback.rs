@@ -31,6 +31,7 @@ pub fn feedback(data: &[u8]) {
                     most_bps,
                     sent_bps: most_bps / f64::from(input.u8().max(1)),
                     has_failed: input.flag(),
+                    is_audio_only: input.flag(),
                 };
                 gcc.set_wants(now, wants, max_bps);
             }

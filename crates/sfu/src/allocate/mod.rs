@@ -29,6 +29,9 @@ use order::Step;
 /// The lowest layer of the last video is sent up to this multiple of what is left for video: below
 /// that it would harm audio, and is paused.
 const LAST_EXCESS: u64 = 2;
+/// Beside audio it resumes where so much of it fits: an estimate that varies would else fill the link
+/// with video again and again.
+const RESUMED_PERCENT: u64 = 75;
 
 /// What a transport may send.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +85,7 @@ pub struct Allocation {
 ///
 /// Every subscription gets its lowest layer before another gets more than that costs. If not even
 /// the lowest layer of the subscription with the highest priority fits, it alone is sent, or paused
-/// too where not even half of it fits. The identifiers of the wishes are unique; their order is irrelevant.
+/// too where not even half of it fits; beside audio it resumes where three quarters of it fit. The identifiers of the wishes are unique; their order is irrelevant.
 #[must_use]
 pub fn allocate(limits: &Limits, wishes: &[Wish<'_>]) -> Allocation {
     let ladders: Vec<Ladder> = wishes.iter().map(Ladder::new).collect();
@@ -142,7 +145,13 @@ fn grant_steps<'a>(
         let may_rise = || sum_bps <= present_bps || rise.allows(sum_bps, available);
         let fits = sum_bps <= available && (!step.is_rise || may_rise());
         let waits = Some(step.wish) == highest && granted.next.is_some();
-        let is_last = nth == 0 && step.cost_bps / LAST_EXCESS <= available;
+        // All were paused, so that audio is not lost.
+        let is_resumed = step.is_rise && present_bps == 0 && limits.reserved_bps > 0;
+        let least_bps = match is_resumed {
+            true => step.cost_bps / 100 * RESUMED_PERCENT,
+            false => step.cost_bps / LAST_EXCESS,
+        };
+        let is_last = nth == 0 && least_bps <= available;
         if is_last || fits && !waits {
             granted.levels[step.wish] += 1;
             granted.sum_bps = sum_bps;

@@ -99,6 +99,31 @@ fn the_last_is_paused_where_not_even_half_of_it_fits() {
 }
 
 #[test]
+fn beside_audio_the_last_resumes_where_three_quarters_of_it_fit() {
+    let paused = |id| Wish {
+        held: Held::Paused,
+        ..wish(id, &THREE)
+    };
+    let wishes = [paused(1), paused(2)];
+    let beside_audio = |estimate_bps| Limits {
+        reserved_bps: 40_000,
+        ..within(estimate_bps)
+    };
+    assert_eq!(granted(&beside_audio(174_999), &wishes), [None, None]);
+    assert_eq!(granted(&beside_audio(175_000), &wishes), [Some(0), None]);
+    assert_eq!(granted(&within(90_000), &wishes), [Some(0), None]);
+    // Another one takes the place of what is sent.
+    let mut pinned = paused(1);
+    pinned.rank.pinned = true;
+    let sent = Wish {
+        held: Held::Candidate(0),
+        ..wish(2, &THREE)
+    };
+    let wishes = [pinned, sent];
+    assert_eq!(granted(&beside_audio(130_000), &wishes), [Some(0), None]);
+}
+
+#[test]
 fn audio_is_taken_off_first() {
     let limits = Limits {
         reserved_bps: 100_000,

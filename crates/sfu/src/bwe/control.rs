@@ -46,6 +46,8 @@ pub struct Load {
     pub next_step_bps: Option<u64>,
     /// That step has failed not long ago.
     pub has_failed: bool,
+    /// There is audio, and every video is paused.
+    pub is_audio_only: bool,
     /// Configured bound.
     pub cap_bps: Option<u64>,
 }
@@ -270,6 +272,7 @@ impl Load {
             most_bps: self.wanted_bps as f64,
             sent_bps: self.sent_bps as f64,
             has_failed: self.has_failed,
+            is_audio_only: self.is_audio_only,
         };
         let most_bps = self.wanted_bps.saturating_mul(CAP_PERCENT) / 100;
         (wants, self.cap_bps.unwrap_or(most_bps) as f64)

@@ -7,7 +7,7 @@ use super::Egress;
 use super::quality::QualityReport;
 use super::wishes::{Layers, Videos, layers, wish};
 use crate::allocate::hysteresis::{Hysteresis, Rise, Signals};
-use crate::allocate::{Grant, Limits, NextStep, Wish, allocate, present_bps, wanted_bps};
+use crate::allocate::{Grant, Held, Limits, NextStep, Wish, allocate, present_bps, wanted_bps};
 use crate::bwe::control::Bandwidth;
 use crate::context::{Context, Timer};
 use crate::deadline::Deadline;
@@ -34,6 +34,8 @@ pub(super) struct WireLoad {
     pub sent_bps: u64,
     /// All that its requests admit.
     pub wanted_bps: u64,
+    /// Whether there is audio, and every video is paused.
+    pub is_audio_only: bool,
 }
 
 /// Return whether a subscription without a layer is paused, and not only without an encoding.
@@ -174,6 +176,7 @@ impl Egress {
         let mut load = WireLoad {
             sent_bps: audio_bps,
             wanted_bps: audio_bps,
+            is_audio_only: audio_bps > 0,
         };
         let keys = self.subscribers.get(key).map(|it| &it.subscriptions);
         for key in keys.into_iter().flatten() {
@@ -190,6 +193,7 @@ impl Egress {
             let wish = wish(subscription, publication, &layers);
             load.sent_bps = load.sent_bps.saturating_add(present_bps(&[wish]));
             load.wanted_bps = load.wanted_bps.saturating_add(wanted_bps(&wish));
+            load.is_audio_only &= wish.held == Held::Paused;
         }
         load
     }

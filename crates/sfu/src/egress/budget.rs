@@ -104,6 +104,7 @@ impl Egress {
             sent_bps: wire.sent_bps,
             next_step_bps: next.map(|next| next.estimate_bps),
             has_failed,
+            is_audio_only: wire.is_audio_only,
             cap_bps: context.config.max_subscription_bitrate_bps,
         };
         let Some(subscriber) = self.subscribers.get_mut(key) else {

@@ -111,7 +111,10 @@ impl Service<'_> {
         output: &mut impl Output,
         round: &mut Round<'_>,
     ) -> bool {
-        let Some(subscription) = self.subscriptions.get_mut(request.subscription) else {
+        let subscription = self.subscriptions.get_mut(request.subscription);
+        // A paused video resumes with a keyframe; until then its packets would take bandwidth from
+        // what is sent.
+        let Some(subscription) = subscription.filter(|it| !it.selection.is_paused) else {
             return false;
         };
         let (ingress, control) = (self.ingress, &mut *self.control);

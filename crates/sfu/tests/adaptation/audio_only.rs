@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::call::{Call, Viewer, narrow, wide};
-use super::one::{run_steps, viewed};
+use super::one::{run_steps, viewed_in};
 
 /// Packets of audio that a viewer received and lost so far.
 fn audio(call: &mut Call, viewer: &Viewer) -> (u64, u64) {
@@ -28,27 +28,31 @@ fn state(call: &mut Call, viewer: &Viewer) -> (bool, String) {
     (video["paused"] == true, reason.to_owned())
 }
 
-#[test]
-fn video_is_paused_where_only_audio_fits_and_returns() {
-    let (mut call, viewer, _) = viewed(1, true, wide(), narrow(1_000_000));
+/// Until then the server cannot know that the link has become narrower: the packets behind those
+/// that were dropped first wait for 300 ms in the queue.
+const UNKNOWN_MS: u64 = 1_000;
+
+fn paused_and_resumed(seed: u64) {
+    let call = Call::seeded(seed);
+    let (mut call, viewer, _) = viewed_in(call, true, wide(), narrow(1_000_000));
     let viewers = std::slice::from_ref(&viewer);
-    run_steps(&mut call, viewers, &[(1_000, 8_000), (100, 6_000)], 1);
-    assert_eq!(state(&mut call, &viewer), (true, "bandwidth".into()));
+    run_steps(&mut call, viewers, &[(1_000, 8_000), (100, UNKNOWN_MS)], 1);
     let before = audio(&mut call, &viewer);
-    run_steps(&mut call, viewers, &[(100, 20_000)], 1);
+    run_steps(&mut call, viewers, &[(100, 25_000)], 1);
     let after = audio(&mut call, &viewer);
     let (received, lost) = (after.0 - before.0, after.1 - before.1);
-    assert!(received > 500, "{received}");
-    // A probe for the video, larger than the queue of the link, may cost a packet.
-    assert!(
-        lost as f64 <= 0.003 * received as f64,
-        "{lost} of {received}"
-    );
+    assert!(received > 600, "seed {seed}: {received}");
+    assert_eq!(lost, 0, "seed {seed}: of {received}");
     assert_eq!(state(&mut call, &viewer), (true, "bandwidth".into()));
     let risen_ms = call.ms(call.net.now);
     run_steps(&mut call, viewers, &[(1_000, 10_000)], 1);
     assert!(!state(&mut call, &viewer).0);
     let figures = call.figures(&viewer, true);
     let settled = figures.seen[0].settled_ms(risen_ms);
-    assert!(settled <= 3_000, "{settled}");
+    assert!(settled <= 3_000, "seed {seed}: {settled}");
+}
+
+#[test]
+fn video_is_paused_where_only_audio_fits_and_returns() {
+    (1..=5).for_each(paused_and_resumed);
 }

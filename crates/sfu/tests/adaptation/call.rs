@@ -66,12 +66,13 @@ pub fn with(mut link: Value, more: Value) -> Value {
 
 impl Call {
     pub fn new() -> Self {
-        Self::of(Bwe::Gcc, 1)
+        Self::seeded(seed())
     }
 
-    pub fn of(bwe: Bwe, seed: u64) -> Self {
+    /// Make a room whose losses and jitter are drawn with this seed.
+    pub fn seeded(seed: u64) -> Self {
         let config = Config {
-            bwe,
+            bwe: Bwe::Gcc,
             ..Config::default()
         };
         let mut net = Net::new(config, seed);
@@ -296,6 +297,14 @@ impl Call {
             }
         }
     }
+}
+
+/// The seed of losses and jitter.
+fn seed() -> u64 {
+    let seed = std::env::var("ADAPTATION_SEED");
+    seed.map_or(1, |it| {
+        it.parse().expect("ADAPTATION_SEED is a whole number")
+    })
 }
 
 fn up_extensions() -> Value {

@@ -6,8 +6,12 @@ use super::call::{Call, Published, Viewer, narrow, wide, with};
 use super::figures::Figures;
 
 /// A viewer of a publisher who has sent for two seconds.
-pub fn viewed(seed: u64, audio: bool, up: Value, down: Value) -> (Call, Viewer, Published) {
-    let mut call = Call::of(sfu::config::Bwe::Gcc, seed);
+pub fn viewed(audio: bool, up: Value, down: Value) -> (Call, Viewer, Published) {
+    viewed_in(Call::new(), audio, up, down)
+}
+
+/// The same in a room.
+pub fn viewed_in(mut call: Call, audio: bool, up: Value, down: Value) -> (Call, Viewer, Published) {
     let publisher = call.join(Value::Null, Value::Null);
     let camera = call.publish(publisher, audio);
     call.run(2_000);
@@ -24,7 +28,7 @@ pub fn run_steps(call: &mut Call, viewers: &[Viewer], steps: &[(u64, u64)], flow
 }
 
 fn steady(kbps: u64, millis: u64) -> Figures {
-    let (mut call, viewer, _) = viewed(1, true, wide(), narrow(kbps * 1_000));
+    let (mut call, viewer, _) = viewed(true, wide(), narrow(kbps * 1_000));
     run_steps(
         &mut call,
         std::slice::from_ref(&viewer),
@@ -62,7 +66,7 @@ fn variable(delay_ms: u64) -> Figures {
     let delay = json!({"delay_ms": delay_ms, "jitter_ms": 30.0});
     let down = with(narrow(1_000_000), delay.clone());
     let up = json!({"delay_ms": delay_ms});
-    let (mut call, viewer, _) = viewed(1, false, up, down);
+    let (mut call, viewer, _) = viewed(false, up, down);
     call.run(3_000);
     call.measure();
     let start_ms = call.ms(call.net.now);
@@ -105,7 +109,7 @@ fn feedback_path(is_congested: bool) -> Figures {
         up = with(narrow(2_000_000), shared.clone());
     }
     let down = with(narrow(2_000_000), json!({"jitter_ms": 30.0}));
-    let (mut call, viewer, _) = viewed(1, false, up.clone(), down);
+    let (mut call, viewer, _) = viewed(false, up.clone(), down);
     let mut others = Vec::new();
     if is_congested {
         for _ in 0..2 {

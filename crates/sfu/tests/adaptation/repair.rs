@@ -18,7 +18,7 @@ struct Lossy {
 /// Viewers with a link of this capacity and loss each.
 fn lossy(case: &str, kbps: u64, loss: Value) -> Lossy {
     let down = with(narrow(kbps * 1_000), loss);
-    let (mut call, first, camera) = viewed(1, true, wide(), down.clone());
+    let (mut call, first, camera) = viewed(true, wide(), down.clone());
     let mut viewers = vec![first];
     while viewers.len() < VIEWERS {
         viewers.push(call.view(&[camera], wide(), down.clone()));

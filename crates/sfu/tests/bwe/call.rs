@@ -235,6 +235,7 @@ impl Call {
             next_step_bps: next.map(|it| it * 1_000.0),
             most_bps: if self.is_paused { 0.0 } else { most_bps },
             has_failed: false,
+            is_audio_only: false,
             sent_bps: STEPS[self.step] * 1_000.0,
         };
         self.gcc.set_wants(self.now, wants, 2.5 * most_bps);

@@ -29,6 +29,7 @@ impl Sender {
         let mut gcc = Gcc::new(now);
         let wants = Wants {
             has_failed: false,
+            is_audio_only: false,
             sent_bps: 0.0,
             next_step_bps: Some(1.83e6),
             most_bps: 1.83e6,

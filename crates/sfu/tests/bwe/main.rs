@@ -3,4 +3,5 @@
 mod call;
 mod hostile;
 mod link;
+mod probes;
 mod scenarios;

@@ -37,6 +37,9 @@ const SPAN_OF_JITTER: u32 = 4;
 const WARM_UP_OF_JITTER: u32 = 2;
 /// Least bytes of a cluster after the start: fewer packets say little.
 const MIN_BYTES: f64 = 6_000.0;
+/// While no video fits beside audio, no cluster has more bytes than the link carries in this time by
+/// the estimate: one that fills the queue of the link costs audio.
+const MOST_QUEUED: Duration = Duration::from_millis(250);
 /// A cluster that could not be sent within this ends.
 const MAX_SPAN: Duration = Duration::from_millis(250);
 /// After so long feedback about a cluster is not awaited any more.
@@ -53,6 +56,8 @@ pub struct Wants {
     pub sent_bps: f64,
     /// The next step has failed not long ago.
     pub has_failed: bool,
+    /// There is audio, and every video is paused.
+    pub is_audio_only: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -199,14 +204,19 @@ impl Controller {
             true => self.span.max(MIN_FAILED_SPAN),
             false => self.span,
         };
-        let span_bytes = rate_bps / 8.0 * span.as_secs_f64();
+        let bytes_in = |bps: f64, span: Duration| bps / 8.0 * span.as_secs_f64();
+        let most_bytes = match self.wants.is_audio_only {
+            true => bytes_in(estimate_bps, MOST_QUEUED),
+            false => f64::INFINITY,
+        };
+        let span_bytes = bytes_in(rate_bps, span);
         self.active = Some(Active {
             id: self.last_id,
             rate_bps,
             started: now,
             bytes: match self.is_climbing {
                 true => span_bytes,
-                false => span_bytes.max(MIN_BYTES),
+                false => span_bytes.max(MIN_BYTES).min(most_bytes),
             },
             sent_bytes: 0,
             sent_packets: 0,
@@ -368,6 +378,7 @@ mod tests {
         most_bps: 1.83e6,
         sent_bps: 0.0,
         has_failed: false,
+        is_audio_only: false,
     };
 
     /// Send the active cluster in rounds; return when it ended.
