@@ -154,6 +154,8 @@ class WhepViewer:
         """Apply the answer to the counter-offer; raise ``Refusal``."""
         if self._counter_offer is None:
             raise Refusal("answer_unexpected", "there is no offer of the server to answer")
+        if self.leave_reason is not None:  # while the answer was read
+            raise Refusal("session_unknown", f"the session has ended: {self.leave_reason}")
         try:
             agreed = self._counter_offer.answered(answer)
         except Refusal as refusal:
