@@ -39,7 +39,7 @@ def sent(stage: Stage) -> list[tuple[list[int], Any]]:
     return [(entry.transports, msgspec.json.decode(entry.text)) for entry in commands]
 
 
-async def test_the_first_channel_has_everyone_offered_one(stage: Stage) -> None:
+async def test_after_the_first_channel_all_participants_are_offered_one(stage: Stage) -> None:
     bob = await stage.joined("bob", offer=None)
     ann = await joined_with_data(stage, "ann")
     assert ann.data.send
