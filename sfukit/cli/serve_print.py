@@ -83,9 +83,15 @@ def _rows(ready: "Ready", show_token: bool) -> list[tuple[str, str]]:
         ("media", f"UDP {shown} on {addresses}; open it in the firewall"),
         ("watch", f"{ready.metrics_url}  /debug/rooms  /readyz"),
         ("load", f"sfukit loadtest {ready.url} --clients 100"),
+        *_turn(ready),
         *_access(ready),
         *_kernel(ready),
     ]
+
+
+def _turn(ready: "Ready") -> list[tuple[str, str]]:
+    servers = ready.context.settings.turn.servers
+    return [("turn" if index == 0 else "", text) for index, text in enumerate(servers)]
 
 
 def _access(ready: "Ready") -> list[tuple[str, str]]:

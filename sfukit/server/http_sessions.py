@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from sfukit.server import ids
+from sfukit.server.publish_connection import parse_description
 from sfukit.server.whep_viewer import WhepViewer
 from sfukit.signaling import sdpfrag, whip
 from sfukit.signaling.refusal import Refusal
@@ -29,7 +30,7 @@ class HttpSession:
 
     def __init__(
         self,
-        offer: Session,
+        described: Session | None,
         restart: Restart,
         end: End,
         *,
@@ -38,11 +39,10 @@ class HttpSession:
     ) -> None:
         self.session_id = ids.session_id()
         self.etag = _new_tag()
-        tagged = next(media for media in offer.media if not media.rejected)
-        mid = f"a=mid:{tagged.mid}\r\n" if tagged.mid else ""
-        self._media = f"m={tagged.kind} 9 {tagged.protocol} {' '.join(tagged.formats)}\r\n{mid}"
-        remote = remote_of_offer(offer)
-        self._remote = Credentials(remote.ufrag, remote.pwd)
+        self._media = ""
+        self._remote = Credentials("", "")
+        if described is not None:
+            self._describe(described)
         self._needs_tag = needs_tag
         self.viewer = viewer
         self._restart = restart
@@ -53,9 +53,22 @@ class HttpSession:
         """The path of the resource, with an unguessable id."""
         return f"/sessions/{self.session_id}"
 
+    async def answer(self, text: str) -> None:
+        """Complete a session that began with an offer of the server (WHEP); raise ``Refusal``."""
+        if self.viewer is None or not self.viewer.awaits_answer:
+            raise Refusal(
+                "answer_unexpected",
+                f"no offer of the server is to be answered: candidates are {sdpfrag.CONTENT_TYPE}",
+            )
+        answer = parse_description(text)
+        await self.viewer.answer(answer)
+        self._describe(answer)
+
     async def patch(self, if_match: str | None, text: str) -> str | None:
         """Accept candidates and return None, or restart ICE and return the local SDP fragment."""
         fragment = sdpfrag.parse(text)
+        if self.viewer is not None and self.viewer.awaits_answer:
+            return None  # candidates of an answer that is on its way
         unchanged = (fragment.ufrag, fragment.pwd) == (self._remote.ufrag, self._remote.pwd)
         if if_match is None and unchanged and not self._needs_tag:
             return None
@@ -76,6 +89,14 @@ class HttpSession:
         self.etag = _new_tag()
         self._remote = renewed
         return sdpfrag.write_restart(local, self._media)
+
+    def _describe(self, session: Session) -> None:
+        """Keep the client's ICE credentials and its m-line of candidates."""
+        tagged = next(media for media in session.media if not media.rejected)
+        mid = f"a=mid:{tagged.mid}\r\n" if tagged.mid else ""
+        self._media = f"m={tagged.kind} 9 {tagged.protocol} {' '.join(tagged.formats)}\r\n{mid}"
+        remote = remote_of_offer(session)
+        self._remote = Credentials(remote.ufrag, remote.pwd)
 
     def delete(self) -> None:
         """End the session."""

@@ -67,6 +67,27 @@ class Subscriber(Protocol):
         """Handle an offer that was not answered in time."""
 
 
+def offered_track(core: Core, publication: Publication) -> Track:
+    """Return a publication as a track of an offer, with new SSRCs."""
+    return Track(
+        publication=publication.number,
+        kind=publication.kind,
+        codec_name=publication.track.codec_name,
+        codec=publication.track.codec,
+        extensions=extensions.to_subscriber(
+            publication.track.extensions,
+            extensions.OFFERED_IDS,
+            transport_wide=core.settings.bwe != "remb",
+        ),
+        stream_id=publication.stream_id,
+        track_id=f"p{publication.number}",
+        cname=publication.owner.cname,
+        ssrc=core.ids.ssrc(),
+        rtx_ssrc=core.ids.ssrc() if publication.kind == "video" else None,
+        red=publication.track.red is not None,
+    )
+
+
 class SubscribeConnection:
     """One subscribe connection; changes are batched, with one outstanding offer at a time."""
 
@@ -120,7 +141,7 @@ class SubscribeConnection:
         )
         if same_kind >= self._core.settings.auto_subscribe:
             return
-        track = self._track(publication)
+        track = offered_track(self._core, publication)
         if self._offers.has_capacity(track):
             self._add(publication, track)
         elif number not in self._waiting:
@@ -132,7 +153,7 @@ class SubscribeConnection:
         target = publication.target(layer)
         self._unsubscribed.discard(publication.number)
         if publication.number not in self.subscriptions:
-            self._add(publication, self._track(publication))
+            self._add(publication, offered_track(self._core, publication))
         subscription = self.subscriptions[publication.number]
         self._request(subscription, target, subscription.preference)
 
@@ -235,25 +256,6 @@ class SubscribeConnection:
             return
         wait_s = self._core.settings.timing.debounce_s if delay_s is None else delay_s
         self._timer = self._core.loop.call_later(wait_s, self._offer)
-
-    def _track(self, publication: Publication) -> Track:
-        return Track(
-            publication=publication.number,
-            kind=publication.kind,
-            codec_name=publication.track.codec_name,
-            codec=publication.track.codec,
-            extensions=extensions.to_subscriber(
-                publication.track.extensions,
-                extensions.OFFERED_IDS,
-                transport_wide=self._core.settings.bwe != "remb",
-            ),
-            stream_id=publication.stream_id,
-            track_id=f"p{publication.number}",
-            cname=publication.owner.cname,
-            ssrc=self._core.ids.ssrc(),
-            rtx_ssrc=self._core.ids.ssrc() if publication.kind == "video" else None,
-            red=publication.track.red is not None,
-        )
 
     def _add(self, publication: Publication, track: Track) -> None:
         self._offers.add(track)

@@ -25,6 +25,7 @@ from sfukit.server.native_messages import (
 from sfukit.server.publication import Publication, Subscription
 from sfukit.server.publish_connection import remote_of, run_commands
 from sfukit.server.room import Room
+from sfukit.server.whep_counter_offer import VALID_S, CounterOffer
 from sfukit.server.whep_events import EventStreams
 from sfukit.server.whep_layers import LayerSelection, described
 from sfukit.signaling import sdp
@@ -100,6 +101,7 @@ class WhepViewer:
         self._deadline: asyncio.TimerHandle | None = None
         self._rights = rights
         self._expiry: Expiry | None = None
+        self._counter_offer: CounterOffer | None = None
         self.events = EventStreams()
 
     @property
@@ -119,6 +121,41 @@ class WhepViewer:
         self._remote = answer.remote
         self._tracks = [self._played_track(played, offer) for played in answer.played]
         return answer.sdp
+
+    def counter_offer(self, refusal: Refusal) -> str:
+        """Return an offer of the server's own in place of an answer; ``answer`` completes it."""
+        publications: dict[str, Publication] = {}
+        for publication in self.publisher.publications.values():
+            publications.setdefault(publication.kind, publication)
+        self._counter_offer = CounterOffer(self.core, publications.values(), self._local)
+        self._deadline = self.core.loop.call_later(VALID_S, self.leave, "negotiation_timeout")
+        self.log.info("counter_offered", reason=refusal.reason, detail=refusal.detail)
+        return self._counter_offer.text(refusal)
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the player has to answer a counter-offer."""
+        return self._counter_offer is not None
+
+    async def answer(self, answer: sdp.Session) -> None:
+        """Apply the answer to the counter-offer; raise ``Refusal``."""
+        if self._counter_offer is None:
+            raise Refusal("answer_unexpected", "there is no offer of the server to answer")
+        try:
+            agreed = self._counter_offer.answered(answer)
+        except Refusal as refusal:
+            if refusal.reason == "codec_unsupported":
+                self.leave("refused")
+            raise
+        if any(played.publication not in self.room.publications for played in agreed.played):
+            self.leave("publisher_left")
+            raise Refusal("not_live", "the publisher left", retry_after_s=_RETRY_NOT_LIVE_S)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._counter_offer = None
+        self._remote = agreed.remote
+        self._tracks = [self._played_track(played, answer) for played in agreed.played]
+        await self.start()
 
     async def start(self) -> None:
         """Add transport and subscriptions to the engine; raise ``Refusal``."""
@@ -178,8 +215,9 @@ class WhepViewer:
         self.events.close()
         guard = self.core.guard
         guard("leave", self.room.remove_viewer, self)
-        closing = CloseTransport(transport=self._transport)
-        guard("leave", self.core.engine.send, self.room.worker, [closing])
+        if self._remote is not None:
+            closing = CloseTransport(transport=self._transport)
+            guard("leave", self.core.engine.send, self.room.worker, [closing])
         self.core.metrics.participants_ended.labels(reason).inc()
         if self.on_end is not None:
             guard("leave", self.on_end, reason)
@@ -191,8 +229,8 @@ class WhepViewer:
             return
         others = [entry for entry in _publishers(self.room, self._uid) if entry is not member]
         same = [entry for entry in others if entry.uid == member.uid]
-        if not others:
-            self.leave("publisher_left")
+        if not others or self._counter_offer is not None:
+            self.leave("publisher_changed" if others else "publisher_left")
             return
         self._switch((same or others)[0])
 

@@ -21,6 +21,7 @@ from sfukit.server.requests import (
     local_address,
 )
 from sfukit.server.server_context import ServerContext
+from sfukit.server.whep_counter_offer import REASONS as COUNTERED
 from sfukit.server.whep_viewer import WhepViewer, choose_publisher
 from sfukit.signaling import sdp, sdpfrag, whip
 from sfukit.signaling.names import participant_name, room_name
@@ -68,7 +69,10 @@ async def publish(request: web.Request) -> web.Response:
 
 
 async def play(request: web.Request) -> web.Response:
-    """WHEP POST: play one participant of the room."""
+    """WHEP POST: play one participant of the room.
+
+    An offer that cannot be answered gets 406 with an offer of the server.
+    """
     context, rights, offer = await _admit(request)
     rights.require_subscribe()
     name = request.match_info.get("participant")
@@ -84,24 +88,36 @@ async def play(request: web.Request) -> web.Response:
         trace_id=request[TRACE_ID],
         local_address=local_address(request),
     )
-    answer = viewer.negotiate(offer)
+    described: sdp.Session | None = offer
+    try:
+        text = viewer.negotiate(offer)
+    except Refusal as refusal:
+        if refusal.reason not in COUNTERED:
+            raise
+        text, described = viewer.counter_offer(refusal), None
     context.rooms.admit_viewer(room, viewer)
-    await viewer.start()
-    session = HttpSession(offer, viewer.restart, viewer.leave, needs_tag=False, viewer=viewer)
+    if described is not None:
+        await viewer.start()
+    session = HttpSession(described, viewer.restart, viewer.leave, needs_tag=False, viewer=viewer)
     _register(context, session, viewer)
-    response = _created(request, rights, session, answer)
+    response = _created(request, rights, session, text)
+    if described is None:
+        response.set_status(406)
     for link in whep_extension_routes.links(request, session.path):
         response.headers.add("Link", link)
     return response
 
 
 async def patch(request: web.Request) -> web.Response:
-    """Accept candidates or restart ICE."""
+    """Accept candidates, restart ICE, or take the answer to an offer of the server."""
     context = request.app[SERVER_CONTEXT]
     name = request.match_info["session"]
     session = context.sessions.find(name)
     request[AUTHENTICATED] = True  # the session id in the URL is a secret
     context.limiter.admit_session(name, time.monotonic())
+    if request.content_type == whip.SDP_TYPE:
+        await session.answer(await _read_body(request))
+        return web.Response(status=204)
     whip.require_fragment(request.content_type)
     answer = await session.patch(request.headers.get("If-Match"), await _read_body(request))
     if answer is None:
@@ -132,7 +148,7 @@ async def endpoint_options(request: web.Request) -> web.Response:
 
 async def session_options(_request: web.Request) -> web.Response:
     """Return the methods and media types of a session."""
-    accepted = {"Accept-Patch": sdpfrag.CONTENT_TYPE}
+    accepted = {"Accept-Patch": f"{sdpfrag.CONTENT_TYPE}, {whip.SDP_TYPE}"}
     return web.Response(headers=whip.preflight(_SESSION_METHODS, accepted))
 
 

@@ -86,6 +86,7 @@ REASONS: Mapping[str, ErrorCodes] = {
     "fingerprint_weak": ErrorCodes(422, RpcCode.REFUSED),
     "restart_missing_credentials": ErrorCodes(422, RpcCode.REFUSED),
     "answer_mismatch": ErrorCodes(422, RpcCode.REFUSED),
+    "answer_unexpected": ErrorCodes(422, RpcCode.REFUSED),
     "rate_limited": ErrorCodes(429, RpcCode.RATE_LIMITED),
     "internal_error": ErrorCodes(500, RpcCode.INTERNAL),
     "overloaded": ErrorCodes(503, RpcCode.UNAVAILABLE),

@@ -1,4 +1,4 @@
-"""The HTTP rules that WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep-03) share."""
+"""The HTTP rules that WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep-04) share."""
 
 from collections.abc import Mapping
 

@@ -15,7 +15,7 @@ from sfukit.errors import ExitCode, MachineError
 from sfukit.server.mock_engine import MockEngine
 from sfukit.server.run import Ready
 from sfukit.server.server_context import ServerContext
-from sfukit.server.settings import Settings
+from sfukit.server.settings import Settings, Turn
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 READY_FIELDS = ["schema", "tool", "version", "command", "verdict", "exit_code"]
@@ -53,6 +53,14 @@ async def test_the_text_of_a_server_that_is_ready(capsys: pytest.CaptureFixture[
     assert "sfukit serve --http 0.0.0.0:7080 --api-key" in said["remote"]
     assert "rmem_max=8388608" in said["kernel"]
     assert any("OBS: Settings, Stream, Service WHIP" in line for line in lines)
+
+
+async def test_turn_servers_are_in_the_text(capsys: pytest.CaptureFixture[str]) -> None:
+    turn = Turn(("turn:turn.example", "turns:turn.example"), SECRET)
+    serve_print.print_ready(Output(), await ready(turn=turn), 0.25, show_token=False)
+    said = capsys.readouterr().out
+    assert "turn     turn:turn.example\n         turns:turn.example\n" in said
+    assert SECRET not in said
 
 
 async def test_the_page_url_has_a_token_where_keys_are_set(

@@ -26,6 +26,26 @@ async def scripted_page(browser: Browser, server: Server) -> Page:
     return page
 
 
+COUNTER_OFFER = """async (url) => {
+  const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  const { codecs } = RTCRtpReceiver.getCapabilities("video");
+  pc.addTransceiver("video", { direction: "recvonly" })
+    .setCodecPreferences(codecs.filter(({ mimeType }) => mimeType === "video/VP9"));
+  await pc.setLocalDescription();
+  const send = (target, method, body) =>
+    fetch(target, { method, body, headers: { "Content-Type": "application/sdp" } });
+  const response = await send(url, "POST", pc.localDescription.sdp);
+  const session = new URL(response.headers.get("Location"), url);
+  await pc.setLocalDescription({ type: "rollback" });
+  await pc.setRemoteDescription({ type: "offer", sdp: await response.text() });
+  await pc.setLocalDescription();
+  const answered = await send(session, "PATCH", pc.localDescription.sdp);
+  pc.session = { url: session.href };
+  window.pc = pc;
+  return [response.status, answered.status];
+}"""
+
+
 async def publish(page: Page, url: str, encodings: object = None) -> None:
     await page.run(
         """async (url, encodings) => {
@@ -46,6 +66,19 @@ async def play(page: Page, url: str) -> None:
 
 async def stats(page: Page) -> dict:  # type: ignore[type-arg]
     return await page.run("() => interop.stats(pc)")  # type: ignore[no-any-return]
+
+
+async def test_a_page_answers_an_offer_of_the_server(browser: Browser, server: Server) -> None:
+    """A page that offers VP9 only, where the publisher sends VP8."""
+    publisher, viewer = await scripted_page(browser, server), await scripted_page(browser, server)
+    await publish(publisher, server.url("/whip/counter"))
+    assert await viewer.run(COUNTER_OFFER, server.url("/whep/counter")) == [406, 204]
+    await viewer.run(
+        """() => interop.until(
+            async () => (await interop.stats(pc)).video?.framesDecoded > 10, "ten frames")"""
+    )
+    assert await viewer.run("() => interop.leave(pc)") == 200
+    assert await publisher.run("() => interop.leave(pc)") == 200
 
 
 async def test_a_page_plays_what_another_publishes(browser: Browser, server: Server) -> None:

@@ -203,13 +203,6 @@ async def test_viewers_follow_a_publisher_that_replaces_its_session(
     assert room.participants["obs"].leave_reason is None
 
 
-async def test_a_viewer_without_a_common_codec_is_refused(stage: Stage) -> None:
-    await publish(stage, offer_of(video("VP9/90000", "profile-id=2")))
-    response = await play(stage, text=offer_of(video(direction="recvonly")))
-    assert await reason_of(response) == (422, "codec_unsupported")
-    assert stage.context.rooms.population == 1
-
-
 async def test_a_removed_publication_leaves_the_other(stage: Stage) -> None:
     ann = await stage.joined("ann")
     await play(stage)

@@ -167,10 +167,14 @@ async def test_bad_fragments_are_refused_and_the_session_lives(
     assert (await patch(stage, session, CANDIDATE, session.headers["ETag"])).status == 204
 
 
-async def test_a_patch_has_to_be_an_sdp_fragment(stage: Stage) -> None:
+async def test_a_patch_of_a_publisher_has_to_be_an_sdp_fragment(stage: Stage) -> None:
     session = await post(stage)
     url = stage.url(session.headers["Location"])
     response = await stage.session.patch(url, data=CANDIDATE, headers=SDP | {"If-Match": "*"})
+    assert await problem(response) == (422, "answer_unexpected")
+    response = await stage.session.patch(
+        url, data=CANDIDATE, headers={"Content-Type": "text/plain", "If-Match": "*"}
+    )
     assert await problem(response) == (415, "content_type")
 
 
@@ -227,7 +231,7 @@ async def test_options_list_methods_and_media_types(stage: Stage) -> None:
     assert "POST" in response.headers["Access-Control-Allow-Methods"]
     assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
     session = await stage.session.options(stage.url("/sessions/any"))
-    assert session.headers["Accept-Patch"] == "application/trickle-ice-sdpfrag"
+    assert session.headers["Accept-Patch"] == "application/trickle-ice-sdpfrag, application/sdp"
     assert "PATCH" in session.headers["Access-Control-Allow-Methods"]
 
 
