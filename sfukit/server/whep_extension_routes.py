@@ -136,10 +136,8 @@ class _Updates:
             return  # the engine is overloaded, or has closed the room
         now_s = time.monotonic()
         known = {
-            index: [
-                (one["rid"], bool(one["bitrate"]), one["width"], one["height"]) for one in list_
-            ]
-            for index, list_ in layers.items()
+            index: [{**one, "bitrate": bool(one["bitrate"])} for one in listed]
+            for index, listed in layers.items()
         }
         if known != self._layers or now_s - self._layers_s > _LAYERS_S:
             self._layers, self._layers_s = known, now_s

@@ -4,6 +4,7 @@ Source: "Video Layer Selection extension" and "layers event" of draft-ietf-wish-
 """
 
 import math
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
@@ -35,14 +36,36 @@ class LayerSelection(msgspec.Struct, rename="camel"):
         )
 
 
-def described(row: dict[str, Any]) -> dict[str, Any]:
-    """Return an encoding as the event ``layers`` has it; bitrate 0: inactive."""
-    return {
-        "rid": row["rid"],
-        "bitrate": round(row["bitrate_bps"] or 0) if row["active"] else 0,
-        "width": row["frame_width"],
-        "height": row["frame_height"],
-    }
+def described(encodings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """List encodings with their layers as the event ``layers`` has them, the highest first.
+
+    An encoding without rid has ids of its layers alone, and none where it has a single layer.
+    """
+    listed: list[dict[str, Any]] = []
+    for row in encodings:
+        rid = {} if row["rid"] is None else {"rid": row["rid"]}
+        layers = row["layers"]
+        if rid and not layers:
+            listed.append({**rid, **_rate(row, row["active"]), **_size(row)})
+        top = max((layer["spatial"] for layer in layers), default=0)
+        for layer in layers:
+            ids = {"spatialLayerId": layer["spatial"], "temporalLayerId": layer["temporal"]}
+            size = _size(row) if layer["spatial"] == top else {}
+            is_active = row["active"] and layer["active"]
+            listed.append({**rid, **ids, **_rate(layer, is_active), **size})
+    return listed[::-1]
+
+
+def _rate(row: dict[str, Any], is_active: bool) -> dict[str, int]:
+    """Return the bitrate with that of the layers below; 0: inactive."""
+    return {"bitrate": row["bitrate_bps"] if is_active else 0}
+
+
+def _size(row: dict[str, Any]) -> dict[str, int]:
+    """Return the size of frames, once it is known."""
+    if row["frame_width"] is None:
+        return {}
+    return {"width": row["frame_width"], "height": row["frame_height"]}
 
 
 def _lowest(*ids: int | None) -> int | None:

@@ -249,15 +249,11 @@ class WhepViewer:
         return sum(viewer.publisher is self.publisher for viewer in self.room.viewers)
 
     async def layers(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the encodings of each video by its m-line index, the highest first."""
+        """Return encodings and layers of each video by its m-line index, the highest first."""
         report = await self.room.stats.report()
         rows = {row["publication"]: row["encodings"] for row in report.publications}
         return {
-            str(track.media_index): [
-                described(row)
-                for row in reversed(rows.get(track.subscription.publication.number, []))
-                if row["rid"] is not None
-            ]
+            str(track.media_index): described(rows.get(track.subscription.publication.number, []))
             for track in self._tracks
             if track.played.kind == "video"
         }

@@ -9,6 +9,7 @@ use common::played::{Played, Player, assert_continuous, recorded_ids};
 use common::*;
 use rtc::inbound::rtx::{Retransmission, read};
 use rtc::layers::described::DescribedLayers;
+use serde_json::Value;
 use wire::extension::Values;
 use wire::id::Ssrc;
 use wire::rtcp::write;
@@ -45,11 +46,16 @@ fn at_most(spatial: Option<u8>) -> Preference {
 
 /// Play packets in an order; return what a recorder of at most a spatial layer got.
 fn play(packets: &[&Played], spatial: Option<u8>) -> Vec<Vec<u8>> {
+    play_with_stats(packets, spatial).0
+}
+
+/// The same, with the statistics of the room at the end.
+fn play_with_stats(packets: &[&Played], spatial: Option<u8>) -> (Vec<Vec<u8>>, Value) {
     let mut player = Player::new(Codec::Av1);
     let (_, recorder) = player.record(at_most(spatial));
     packets.iter().for_each(|packet| player.play(packet));
     player.world.run_for(ms(100));
-    recorder.taken()
+    (recorder.taken(), player.world.room_stats(player.room))
 }
 
 #[test]
@@ -116,6 +122,30 @@ fn a_packet_that_is_left_out_and_comes_late_is_replaced_by_padding() {
         header.has_padding && packet.len() == header.header_len + 1
     });
     assert!(padding.count() > 0);
+}
+
+#[test]
+fn statistics_list_each_layer_with_its_bitrate() {
+    let packets = recorded();
+    let in_order: Vec<&Played> = packets.iter().collect();
+    let (_, stats) = play_with_stats(&in_order, None);
+    let layers = stats["publications"][0]["encodings"][0]["layers"]
+        .as_array()
+        .expect("layers");
+    let ids = layers.iter().map(|it| (&it["spatial"], &it["temporal"]));
+    let expected: Vec<(Value, Value)> = (0..3)
+        .flat_map(|spatial| (0..3).map(move |temporal| (spatial.into(), temporal.into())))
+        .collect();
+    let ids: Vec<(Value, Value)> = ids.map(|(s, t)| (s.clone(), t.clone())).collect();
+    assert_eq!(ids, expected);
+    assert!(layers.iter().all(|it| it["active"] == true));
+    let bps: Vec<u64> = layers
+        .iter()
+        .map(|it| it["bitrate_bps"].as_u64().expect("a bitrate"))
+        .collect();
+    assert!(bps[0] > 0);
+    assert!(bps[0] < bps[2], "a layer counts with those that it needs");
+    assert!(bps[2] < bps[8], "{bps:?}");
 }
 
 fn first_of(packets: &[Played], timestamp: u32) -> u64 {

@@ -18,6 +18,7 @@ from sfukit.server.native_messages import (
     TransportState,
 )
 from sfukit.server.whep_events import TYPES, EventStreams
+from sfukit.server.whep_layers import described
 from tests.unit.server.stage import Stage, StageMaker
 from tests.unit.server.test_whep import end, play, publish, reason_of
 from tests.unit.signaling.descriptions import audio, offer_of, video
@@ -27,16 +28,23 @@ EVENTS = "urn:ietf:params:whep:ext:core:server-sent-events"
 LAYER = "urn:ietf:params:whep:ext:core:layer"
 
 
-def encoding(rid: str | None, *, bps: float | None = 1e5, active: bool = True) -> dict[str, Any]:
+def encoding(
+    rid: str | None, *, bps: int = 100_000, active: bool = True, layers: Any = ()
+) -> dict[str, Any]:
     return {
         "rid": rid, "bitrate_bps": bps, "active": active, "frame_width": 320, "frame_height": 180,
+        "layers": list(layers),
     }  # fmt: skip
+
+
+def layer(spatial: int, temporal: int, bps: int, *, active: bool = True) -> dict[str, Any]:
+    return {"spatial": spatial, "temporal": temporal, "bitrate_bps": bps, "active": active}
 
 
 @pytest.fixture
 async def session(stage: Stage) -> ClientResponse:
     """A session that plays a WHIP publisher of three encodings."""
-    encodings = [encoding("q"), encoding("h", bps=4e5), encoding("f", active=False)]
+    encodings = [encoding("q"), encoding("h", bps=400_000), encoding("f", active=False)]
     publications = [
         {"publication": 1, "encodings": [encoding(None)]},
         {"publication": 2, "encodings": encodings},
@@ -96,6 +104,27 @@ async def test_a_stream_begins_with_the_state(stage: Stage, session: ClientRespo
     ]
     assert await event(response) == ("layers", {"1": layers})
     response.close()
+
+
+def test_layers_of_encodings_are_listed_by_their_ids() -> None:
+    svc = [layer(0, 0, 1), layer(0, 1, 2), layer(1, 0, 3), layer(1, 1, 4, active=False)]
+    size = {"width": 320, "height": 180}
+    assert described([encoding(None, layers=svc)]) == [
+        {"spatialLayerId": 1, "temporalLayerId": 1, "bitrate": 0, **size},
+        {"spatialLayerId": 1, "temporalLayerId": 0, "bitrate": 3, **size},
+        {"spatialLayerId": 0, "temporalLayerId": 1, "bitrate": 2},
+        {"spatialLayerId": 0, "temporalLayerId": 0, "bitrate": 1},
+    ]
+    temporal = [layer(0, 0, 1), layer(0, 1, 2)]
+    both = [encoding("q"), encoding("h", layers=temporal, active=False)]
+    assert described(both) == [
+        {"rid": "h", "spatialLayerId": 0, "temporalLayerId": 1, "bitrate": 0, **size},
+        {"rid": "h", "spatialLayerId": 0, "temporalLayerId": 0, "bitrate": 0, **size},
+        {"rid": "q", "bitrate": 100_000, **size},
+    ]
+    assert described([encoding(None)]) == []
+    unknown = encoding("q") | {"frame_width": None, "frame_height": None}
+    assert described([unknown]) == [{"rid": "q", "bitrate": 100_000}]
 
 
 async def test_changes_are_sent(

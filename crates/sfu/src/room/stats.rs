@@ -11,6 +11,7 @@ use super::connection::Connection;
 use crate::bwe::control::Bandwidth;
 use crate::egress::subscription::Subscription;
 use crate::ingress::encoding::Encoding;
+use crate::ingress::layer_rates::{LayerRates, Measured};
 use crate::ingress::publication::Publication;
 
 impl Room {
@@ -95,11 +96,13 @@ fn encoding(encoding: &mut Encoding, now: Time) -> Value {
     let stream = &encoding.stream;
     let nack = stream.nack.counters();
     let jitter = stream.stats.as_ref().map(InboundStats::jitter);
+    let bitrate_bps = encoding.rates.meter.bps(now);
     json!({
         "rid": encoding.rid.as_ref().map(Rid::as_str),
         "ssrc": stream.ssrc().map(|ssrc| ssrc.0),
         "active": encoding.active,
-        "bitrate_bps": encoding.rates.meter.bps(now),
+        "bitrate_bps": bitrate_bps,
+        "layers": layers(&encoding.rates.layers, bitrate_bps),
         "wire_bps": encoding.rates.wire.bps(),
         "frame_width": encoding.frame_size.map(|(width, _)| width),
         "frame_height": encoding.frame_size.map(|(_, height)| height),
@@ -114,6 +117,19 @@ fn encoding(encoding: &mut Encoding, now: Time) -> Value {
         "pli_count": encoding.counters.keyframe_requests,
         "history_bytes": encoding.history.memory_bytes(),
     })
+}
+
+/// List the layers of an encoding, each with those below that it needs.
+fn layers(rates: &LayerRates, encoding_bps: u64) -> Vec<Value> {
+    let layer = |it: &Measured| {
+        json!({
+            "spatial": it.layer.spatial,
+            "temporal": it.layer.temporal,
+            "active": it.is_active,
+            "bitrate_bps": rates.bps(it, encoding_bps),
+        })
+    };
+    rates.list().iter().map(layer).collect()
 }
 
 fn subscription(subscription: &Subscription, publication: &Publication) -> Value {
