@@ -16,6 +16,8 @@ from sfukit.server.metrics import Metrics
 from sfukit.server.native_messages import (
     ActiveSpeakersChanged,
     DataChannelClosed,
+    DataMessage,
+    DataMessages,
     DataWanted,
     EncodingState,
     EncodingsWanted,
@@ -58,6 +60,12 @@ class TransportOwner(Protocol):
 
     def on_data_channel_closed(self, event: DataChannelClosed) -> None:
         """Handle a data channel that the server closed."""
+
+    def on_data_messages(self, event: DataMessages) -> None:
+        """Handle the channel ``sfukit``, which is open or closed now."""
+
+    def on_data_message(self, event: DataMessage) -> None:
+        """Handle a message of the channel ``sfukit``."""
 
 
 class RoomOwner(Protocol):
@@ -209,6 +217,12 @@ class Core:
             log.warning("ssrc_unbound", **_ssrc_fields(event))
         elif isinstance(event, DataWanted):
             self.rooms.on_data_wanted(event)
+        elif isinstance(event, DataMessage):
+            if owner := self.transports.get(event.transport):
+                owner.on_data_message(event)
+        elif isinstance(event, DataMessages):
+            if owner := self.transports.get(event.transport):
+                owner.on_data_messages(event)
         elif isinstance(event, DataChannelClosed):
             self.metrics.data_channels_closed.labels(event.reason).inc()
             if owner := self.transports.get(event.transport):

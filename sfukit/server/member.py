@@ -28,6 +28,10 @@ class Member(Protocol):
         """The bound that the participant has set for last-N."""
 
     @property
+    def message_transport(self) -> int | None:
+        """The transport with its channel ``sfukit``, if that is open."""
+
+    @property
     def publications(self) -> Mapping[int, Publication]:
         """The publications of the participant by id."""
 
@@ -62,6 +66,7 @@ class Viewer(Protocol):
     """A WHEP viewer, which receives the publications of one participant."""
 
     publisher: Member
+    message_transport: int | None
     states: dict[str, TransportSummary]
     quality: QualityNotification | None
 

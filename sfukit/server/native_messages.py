@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from sfukit.signaling.data_section import MAX_MESSAGE_BYTES
+
 SrtpChoice = Literal["auto", "gcm128", "cm80"]
 Bwe = Literal["gcc", "loss-rtt", "remb", "none"]
 
@@ -104,14 +106,16 @@ class Preference(msgspec.Struct, frozen=True):
 class DataParameters(msgspec.Struct, frozen=True):
     """The data channels of a transport: whose it is, and what its peer may do.
 
-    What a ``member`` sends is not returned to its other transport. Until they are ``negotiated``
-    messages wait.
+    What a ``member`` sends is not returned to its other transport; messages that name it do so by
+    ``name``. Until the channels are ``negotiated`` messages wait.
     """
 
     member: int
     send: bool
     receive: bool
     negotiated: bool
+    name: str = ""
+    max_message_bytes: int = MAX_MESSAGE_BYTES
 
 
 class Command(msgspec.Struct, tag_field="type", kw_only=True):
@@ -147,6 +151,14 @@ class SetData(Command, tag="set_data"):
 
     transport: int
     data: DataParameters
+
+
+class SendMessages(Command, tag="send_messages"):
+    """Send a message on the channel ``sfukit`` of those transports that have one."""
+
+    room: int
+    transports: list[int]
+    text: str
 
 
 class SetRemote(Command, tag="set_remote"):
@@ -381,6 +393,20 @@ class DataChannelClosed(msgspec.Struct, tag_field="type", tag="data_channel_clos
     reason: str
 
 
+class DataMessages(msgspec.Struct, tag_field="type", tag="data_messages"):
+    """The peer of a transport opened its channel ``sfukit``, or it is closed."""
+
+    transport: int
+    open: bool
+
+
+class DataMessage(msgspec.Struct, tag_field="type", tag="data_message"):
+    """A message arrived on the channel ``sfukit`` of a transport."""
+
+    transport: int
+    text: str
+
+
 class RoomClosed(msgspec.Struct, tag_field="type", tag="room_closed"):
     """The engine closed a room after an internal error."""
 
@@ -407,6 +433,8 @@ Event = (
     | ActiveSpeakersChanged
     | DataWanted
     | DataChannelClosed
+    | DataMessages
+    | DataMessage
     | RoomClosed
     | WorkerEnded
 )

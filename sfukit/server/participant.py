@@ -11,11 +11,15 @@ import msgspec
 import structlog
 
 from sfukit.server.access import Rights, Role
+from sfukit.server.call_limits import CallLimits
 from sfukit.server.core import Core, TransportSummary, transport_summary
 from sfukit.server.ice_servers import MemberIceServers
 from sfukit.server.member import Member
+from sfukit.server.messages import on_data_message
 from sfukit.server.native_messages import (
     DataChannelClosed,
+    DataMessage,
+    DataMessages,
     DataParameters,
     EncodingState,
     EncodingsWanted,
@@ -93,7 +97,11 @@ class Participant:
         self.leave_reason: str | None = None
         self.local_address = local_address
         self._data = DataParameters(
-            member=number, send=rights.data, receive=False, negotiated=False
+            member=number,
+            name="" if rights.hidden else uid,
+            send=rights.data,
+            receive=False,
+            negotiated=False,
         )
         self.publish_connection = PublishConnection(
             core, room.number, room.worker, self, self._data
@@ -111,6 +119,8 @@ class Participant:
         self._requested_s = time.monotonic()
         self._connected = False
         self._expiry = core.start_expiry(rights, self.leave)
+        self._message_transports: set[int] = set()
+        self._message_limits: CallLimits | None = None
 
     @property
     def publications(self) -> Mapping[int, Publication]:
@@ -121,6 +131,11 @@ class Participant:
     def last_n(self) -> int | None:
         """The bound that the participant has set for last-N."""
         return self.subscribe_connection.last_n if self.subscribe_connection else None
+
+    @property
+    def message_transport(self) -> int | None:
+        """The transport with its channel ``sfukit``, if that is open."""
+        return next(iter(self._message_transports & set(self._own_transports())), None)
 
     @property
     def subscriptions(self) -> Iterable[Subscription]:
@@ -225,6 +240,19 @@ class Participant:
         """Offer data channels, since the room has some."""
         if self.subscribe_connection is not None:
             self.subscribe_connection.offer_data()
+
+    def on_data_messages(self, event: DataMessages) -> None:
+        """Note that the channel ``sfukit`` is open or closed."""
+        self._message_transports.discard(event.transport)
+        self._message_transports.intersection_update(self._own_transports())
+        if event.open:
+            self._message_transports.add(event.transport)
+
+    def on_data_message(self, event: DataMessage) -> None:
+        """Send a message of the channel ``sfukit`` on."""
+        if self._message_limits is None:
+            self._message_limits = CallLimits(self.core.settings.limits)
+        on_data_message(self, event.transport, event.text, self._message_limits)
 
     def on_data_channel_closed(self, event: DataChannelClosed) -> None:
         """Notify the participant that the server closed a data channel."""
@@ -400,6 +428,12 @@ class Participant:
     def on_negotiation_timeout(self) -> None:
         """Leave: the client did not answer an offer, or a transport did not connect, in time."""
         self.leave("negotiation_timeout")
+
+    def _own_transports(self) -> Iterator[int]:
+        if self.publish_connection.transport is not None:
+            yield self.publish_connection.transport
+        if self.subscribe_connection is not None:
+            yield self.subscribe_connection.transport
 
     def _forget_streams(self) -> None:
         """Remove the msids that no publication uses."""

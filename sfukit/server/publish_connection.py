@@ -204,9 +204,12 @@ class PublishConnection:
         wanted = plan.answer.data_message_bytes is not None
         if wanted == (self._has_data and not plan.is_new_transport):
             return []
-        data = msgspec.structs.replace(self._data, negotiated=wanted)
-        if not wanted:
-            data = msgspec.structs.replace(data, send=False, receive=False)
+        data = msgspec.structs.replace(
+            self._data,
+            negotiated=wanted,
+            send=self._data.send and wanted,
+            max_message_bytes=plan.answer.data_message_bytes or 0,
+        )
         return [SetData(transport=transport, data=data)]
 
     def _restart_command(self, local: LocalTransport, remote: RemoteParameters) -> RestartIce:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ from sfukit.server.access import Access, Role
 from sfukit.server.call_limits import CallLimits
 from sfukit.server.core import Core
 from sfukit.server.limiter import RequestLimiter
+from sfukit.server.messages import send_message
 from sfukit.server.native_messages import Preference
 from sfukit.server.participant import Participant, SignalingChannel
 from sfukit.server.publication import Publication
@@ -18,21 +18,19 @@ from sfukit.server.publish_connection import Change, parse_description
 from sfukit.server.rooms import Rooms
 from sfukit.server.stats import of_participant
 from sfukit.server.subscribe_connection import SubscribeConnection
-from sfukit.signaling import candidates, jsonrpc, sdp
+from sfukit.signaling import candidates, sdp
 from sfukit.signaling.candidates import Address
 from sfukit.signaling.jsonrpc import RpcError
 from sfukit.signaling.names import room_name
 from sfukit.signaling.publish_answer import PublishRules
 from sfukit.signaling.refusal import Refusal, RpcCode
 from sfukit.signaling.room_messages import (
-    MAX_MESSAGE_BYTES,
     AnswerParams,
     Description,
     JoinParams,
     JoinResult,
     LastNParams,
     LayersParams,
-    MessageNotification,
     MessageParams,
     MuteParams,
     OfferParams,
@@ -215,26 +213,7 @@ class Methods:
     async def message(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Send data to one or all other participants, without interpretation."""
         params = _message.decode(raw)
-        sender = self._member()
-        if not sender.rights.data:
-            raise Refusal("data_denied", "the token has canPublishData = false")
-        if len(bytes(params.data)) > MAX_MESSAGE_BYTES:
-            raise Refusal("message_too_large", f"the message exceeds {MAX_MESSAGE_BYTES} bytes")
-        others = [member for member in sender.room.participants.values() if member is not sender]
-        if params.to is not None:
-            others = [
-                member
-                for member in others
-                if member.uid == params.to and (sender.rights.admin or not member.rights.hidden)
-            ]
-            if not others:
-                raise Refusal("participant_unknown", f"the room has no participant {params.to!r}")
-        notification = MessageNotification(sender.uid, params.topic, params.data)
-        frame = jsonrpc.notification("message", notification)
-        self.limits.take_message(time.monotonic(), len(frame) * len(others))
-        for member in others:
-            self.core.guard("message", partial(member.send, frame, lossy=True))
-        return {"delivered": sum(not member.rights.hidden for member in others)}
+        return {"delivered": send_message(self._member(), params, self.limits)}
 
     async def remove(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Remove another participant; hosts only."""

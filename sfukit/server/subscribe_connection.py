@@ -13,6 +13,8 @@ from sfukit.server.native_messages import (
     CloseTransport,
     Command,
     DataChannelClosed,
+    DataMessage,
+    DataMessages,
     DataParameters,
     LayerSwitched,
     OpenTransport,
@@ -47,6 +49,12 @@ class Subscriber(Protocol):
 
     def on_data_channel_closed(self, event: DataChannelClosed) -> None:
         """Handle a data channel that the server closed."""
+
+    def on_data_messages(self, event: DataMessages) -> None:
+        """Handle the channel ``sfukit``, which is open or closed now."""
+
+    def on_data_message(self, event: DataMessage) -> None:
+        """Handle a message of the channel ``sfukit``."""
 
     def on_quality(self, quality: QualityNotification) -> None:
         """Handle a change of what is sent within the estimate of the bandwidth."""
@@ -213,7 +221,7 @@ class SubscribeConnection:
             self._has_remote = True
             self._owner.start_connect_timeout(self.transport)
             commands.append(SetRemote(transport=self.transport, remote=remote_of(answered.remote)))
-        commands += self._data_commands(answered.data_message_bytes is not None)
+        commands += self._data_commands(answered.data_message_bytes)
         started = [self._start(accepted) for accepted in answered.accepted]
         try:
             if commands or started:
@@ -242,10 +250,13 @@ class SubscribeConnection:
         closing = CloseTransport(transport=self.transport)
         self._core.engine.send(self._worker, [closing])
 
-    def _data_commands(self, negotiated: bool) -> list[Command]:
+    def _data_commands(self, message_bytes: int | None) -> list[Command]:
+        negotiated = message_bytes is not None
         if not self._offers.has_data or self._data.negotiated == negotiated:
             return []
-        self._data = msgspec.structs.replace(self._data, negotiated=negotiated)
+        self._data = msgspec.structs.replace(
+            self._data, negotiated=negotiated, max_message_bytes=message_bytes or 0
+        )
         return [SetData(transport=self.transport, data=self._data)]
 
     def _schedule_offer(self, delay_s: float | None = None) -> None:

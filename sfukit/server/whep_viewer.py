@@ -14,6 +14,9 @@ from sfukit.server.member import Member
 from sfukit.server.native_messages import (
     CloseTransport,
     DataChannelClosed,
+    DataMessage,
+    DataMessages,
+    DataParameters,
     LayerSwitched,
     OpenTransport,
     ReplaceSource,
@@ -38,6 +41,7 @@ from sfukit.signaling.transport import Credentials, LocalTransport, RemoteParame
 
 log = structlog.get_logger()
 _RETRY_NOT_LIVE_S = 3
+_LAYERS_AGE_S = 2.0  # reports have all subscriptions of the room
 
 
 class PlayedTrack(NamedTuple):
@@ -90,6 +94,8 @@ class WhepViewer:
         self.leave_reason: str | None = None
         self.states: dict[str, TransportSummary] = {}
         self.quality: QualityNotification | None = None
+        self.message_transport: int | None = None
+        self._data: DataParameters | None = None
         self.log = log.bind(trace_id=trace_id, room=room.name, participant="viewer")
         self.on_end: Callable[[str], None] | None = None
         self._uid = uid
@@ -119,6 +125,14 @@ class WhepViewer:
             transport_wide=self.core.settings.bwe != "remb",
         )
         self._remote = answer.remote
+        if answer.data_message_bytes is not None:
+            self._data = DataParameters(
+                member=0,
+                send=False,
+                receive=False,
+                negotiated=True,
+                max_message_bytes=answer.data_message_bytes,
+            )
         self._tracks = [self._played_track(played, offer) for played in answer.played]
         return answer.sdp
 
@@ -141,6 +155,8 @@ class WhepViewer:
         """Apply the answer to the counter-offer; raise ``Refusal``."""
         if self._counter_offer is None:
             raise Refusal("answer_unexpected", "there is no offer of the server to answer")
+        if self.leave_reason is not None:  # while the answer was read
+            raise Refusal("session_unknown", f"the session has ended: {self.leave_reason}")
         try:
             agreed = self._counter_offer.answered(answer)
         except Refusal as refusal:
@@ -165,6 +181,7 @@ class WhepViewer:
             transport=self._transport,
             local=to_ice_credentials(self._local.credentials),
             remote=remote_of(self._remote),
+            data=self._data,
         )
         self._expiry = self.core.start_expiry(self._rights, self.leave)
         self.core.transports[self._transport] = self
@@ -246,11 +263,11 @@ class WhepViewer:
     @property
     def viewer_count(self) -> int:
         """The number of viewers of the same publisher."""
-        return sum(viewer.publisher is self.publisher for viewer in self.room.viewers)
+        return self.room.viewer_count(self.publisher)
 
     async def layers(self) -> dict[str, list[dict[str, Any]]]:
         """Return encodings and layers of each video by its m-line index, the highest first."""
-        report = await self.room.stats.report()
+        report = await self.room.stats.report(max_age_s=_LAYERS_AGE_S)
         rows = {row["publication"]: row["encodings"] for row in report.publications}
         return {
             str(track.media_index): described(rows.get(track.subscription.publication.number, []))
@@ -294,6 +311,13 @@ class WhepViewer:
             self._deadline.cancel()
             self._deadline = None
             self.core.metrics.join_s.observe(time.monotonic() - self._requested_s)
+
+    def on_data_messages(self, event: DataMessages) -> None:
+        """Note that the channel ``sfukit`` is open or closed."""
+        self.message_transport = event.transport if event.open else None
+
+    def on_data_message(self, event: DataMessage) -> None:
+        """Ignore a message: the engine passes none on, since viewers do not send."""
 
     def on_data_channel_closed(self, event: DataChannelClosed) -> None:
         """Log a data channel that the server closed."""

@@ -7,6 +7,7 @@ import msgspec
 
 from sfukit.signaling import congestion, extensions
 from sfukit.signaling.codecs import NegotiatedCodec, describe, forwarded, negotiate
+from sfukit.signaling.data_section import data_lines, is_data_channels, peer_message_bytes
 from sfukit.signaling.offer_rules import (
     bundle_order,
     check_meanings,
@@ -60,6 +61,7 @@ class PlayAnswer(msgspec.Struct, frozen=True):
     sdp: str
     played: list[Played]
     remote: RemoteParameters
+    data_message_bytes: int | None = None
 
 
 def answer_viewer(
@@ -77,6 +79,9 @@ def answer_viewer(
     lines: list[_MediaAnswer] = []
     mismatches: list[str] = []
     for media in offer.media:
+        if is_data_channels(media) and not any(line.data for line in lines):
+            lines.append(_MediaAnswer(media, None, None, data=True))
+            continue
         source = left.get(media.kind) if _receives(media) else None
         agreed = negotiate(media.kind, media.codecs(), source.codec) if source else None
         played = None
@@ -91,7 +96,8 @@ def answer_viewer(
         raise _nothing_played(offer, sources, mismatches)
     in_use = [(line.media, line.agreed) for line in lines if line.agreed]
     check_meanings((media, agreed.codec, agreed.rtx_payload_type) for media, agreed in in_use)
-    return PlayAnswer(_write(offer, lines, local.facing(remote)), result, remote)
+    data = next((peer_message_bytes(line.media) for line in lines if line.data), None)
+    return PlayAnswer(_write(offer, lines, local.facing(remote)), result, remote, data)
 
 
 class _MediaAnswer(NamedTuple):
@@ -100,6 +106,7 @@ class _MediaAnswer(NamedTuple):
     media: Section
     agreed: NegotiatedCodec | None
     played: Played | None
+    data: bool = False
 
 
 def _nothing_played(
@@ -175,7 +182,7 @@ def _played(
 
 
 def _write(offer: Session, lines: list[_MediaAnswer], local: LocalTransport) -> str:
-    used = [line.media for line in lines if line.agreed]
+    used = [line.media for line in lines if line.agreed or line.data]
     tagged = used[0]
     parts = ["v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"]
     if live := bundle_order(offer, used):
@@ -184,9 +191,11 @@ def _write(offer: Session, lines: list[_MediaAnswer], local: LocalTransport) -> 
     parts.append("a=ice-lite\r\na=msid-semantic:WMS *\r\n")
     if offer.mixed_extensions:
         parts.append("a=extmap-allow-mixed\r\n")
-    for media, agreed, played in lines:
+    for media, agreed, played, data in lines:
         transport = (f"a=mid:{media.mid}\r\n" if media.mid else "") + local.lines()
-        if played is not None:
+        if data:
+            parts.append(data_lines(media.mid, local.lines(), media.protocol))
+        elif played is not None:
             parts.append(send_lines(played, played.numbers, transport, media.protocol))
         elif agreed is not None:
             parts.append(_idle_lines(media, agreed, transport))

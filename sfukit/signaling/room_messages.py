@@ -259,6 +259,13 @@ class MessageNotification(msgspec.Struct, rename={"sender": "from"}):
     data: Any
 
 
+class DataChannelError(msgspec.Struct):
+    """The answer on the channel ``sfukit`` to a message that was refused."""
+
+    error: str
+    detail: str
+
+
 class LayerSwitch(msgspec.Struct, rename={"before": "from", "after": "to"}):
     """A subscription changed its encoding or (without ``wait_ms``) could not, as requested."""
 

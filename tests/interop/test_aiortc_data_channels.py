@@ -1,12 +1,14 @@
 """Data channels between participants made of aiortc, whose SCTP is written in Python."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiortc import RTCDataChannel
+from aiortc import RTCDataChannel, RTCPeerConnection
 
+from tests.interop import peers
 from tests.interop.participant import ANSWER_S, Participant, participant
 from tests.interop.server import Server
 
@@ -22,14 +24,15 @@ def on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 class Inbox:
     """The channels that the server opens at a participant, and their messages."""
 
-    def __init__(self, client: Participant) -> None:
+    def __init__(self, client: Participant | None = None) -> None:
         self.channels: dict[str, RTCDataChannel] = {}
         self.messages: list[tuple[str, str | bytes]] = []
         self.closed: list[str] = []
         self._changed = asyncio.Event()
-        client.subscribing.on("datachannel", self._add)
+        if client is not None:
+            client.subscribing.on("datachannel", self.add)
 
-    def _add(self, channel: RTCDataChannel) -> None:
+    def add(self, channel: RTCDataChannel) -> None:
         self.channels[channel.label] = channel
 
         def on_message(message: str | bytes) -> None:
@@ -82,7 +85,7 @@ async def test_every_kind_of_channel_reaches_the_other_participants(server: Serv
             for label, options in kinds.items()
         }
         await ann.join("data")
-        large = bytes(range(256)) * 400
+        large = bytes(range(256)) * 256  # aiortc takes 64 KiB (a=max-message-size)
         sent: list[str | bytes] = ["text é", b"\x00\xff", "", b"", large]
         for channel in channels.values():
             await opened(channel)
@@ -129,3 +132,64 @@ async def test_a_label_that_may_not_be_used_is_closed_with_its_reason(server: Se
         ann.publishing.createDataChannel("bad\nlabel")
         await ann.join("labels")
         await ann.notification("data-channel-closed", reason="label_invalid", target=0)
+
+
+async def test_json_rpc_whip_whep_and_data_channels_reach_each_other(server: Server) -> None:
+    publisher, viewer = RTCPeerConnection(), RTCPeerConnection()
+    publisher.addTrack(peers.SpeechTrack())
+    viewer.addTransceiver("audio", direction="recvonly")
+    whip, whep, channel = Inbox(), Inbox(), Inbox()
+    whip.add(publisher.createDataChannel("sfukit"))
+    whep.add(viewer.createDataChannel("sfukit"))
+    async with (
+        participant(server.websocket, "ann") as ann,
+        participant(server.websocket, "bob") as bob,
+        peers.session(publisher, server.url("/whip/bridge")),
+        peers.session(viewer, server.url("/whep/bridge")),
+    ):
+        await ann.join("bridge")
+        channel.add(bob.publishing.createDataChannel("sfukit"))
+        await bob.join("bridge")
+        inboxes = (whip, whep, channel)
+        for inbox in inboxes:
+            await opened(inbox.channels["sfukit"])
+        whip.channels["sfukit"].send(json.dumps({"topic": "hi", "data": {"from": "whip"}}))
+        heard = await ann.notification("message", topic="hi")
+        assert heard["data"] == {"from": "whip"}
+        await ann.call("message", topic="all", data=[1])
+        await ann.call("message", topic="bob", data=[2], to="bob")
+        channel.channels["sfukit"].send(json.dumps({"topic": "ann", "data": [3], "to": "ann"}))
+        assert (await ann.notification("message", topic="ann"))["from"] == "bob"
+        await channel.until(lambda: len(channel.messages) == 3)
+        await whip.until(lambda: whip.messages)
+        await whep.until(lambda: len(whep.messages) == 2)
+
+        def topics(inbox: Inbox) -> list[str]:
+            return [json.loads(text)["topic"] for _, text in inbox.messages]
+
+        assert (topics(whip), topics(whep)) == (["all"], ["hi", "all"])
+        assert topics(channel) == ["hi", "all", "bob"]
+        assert not [name for name, _ in bob.notifications if name == "message"]
+        channel.channels["sfukit"].send("no JSON")
+        await channel.until(lambda: len(channel.messages) == 4)
+        assert json.loads(channel.messages[-1][1])["error"] == "message_invalid"
+
+
+async def test_an_addressed_message_reaches_one_participant(server: Server) -> None:
+    async with (
+        participant(server.websocket, "ann") as ann,
+        participant(server.websocket, "bob") as bob,
+        participant(server.websocket, "cat") as cat,
+    ):
+        to_bob, to_cat = Inbox(bob), Inbox(cat)
+        await bob.join("to")
+        await cat.join("to")
+        channel = ann.publishing.createDataChannel("files", protocol="sfukit.to")
+        await ann.join("to")
+        await opened(channel)
+        channel.send("bob\nfor bob")
+        channel.send(b"\n\x00\xff")
+        await to_cat.until(lambda: to_cat.messages)
+        await to_bob.until(lambda: len(to_bob.messages) == 2)
+        assert to_bob.messages == [("files", "ann\nfor bob"), ("files", b"ann\n\x00\xff")]
+        assert to_cat.messages == [("files", b"ann\n\x00\xff")]

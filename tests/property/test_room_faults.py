@@ -11,7 +11,8 @@ from sfukit.server.access import Rights
 from sfukit.server.mock_engine import MockEngine
 from sfukit.server.native_messages import Command, TransportState
 from sfukit.server.participant import Participant
-from sfukit.server.settings import Timing
+from sfukit.server.settings import Timing, Turn
+from sfukit.server.whep_counter_offer import REASONS
 from sfukit.server.whep_viewer import WhepViewer, choose_publisher
 from sfukit.signaling import sdp
 from sfukit.signaling.refusal import Refusal
@@ -31,6 +32,8 @@ OFFERS = [
     offer_of(audio(), ufrag="efgh"),
 ]
 VIEWER = text_of("chromium-viewer-offer")
+OTHER_VIEWER = offer_of(video("AV1/90000", direction="recvonly"))
+TURN = Turn(("turn:turn.example",), "the secret of the TURN server", ttl_s=60)
 
 
 class InjectedError(Exception):
@@ -85,9 +88,10 @@ class World:
         self.points = points
         self.engine = FaultyEngine()
         timing = Timing(room_idle_s=60, negotiation_s=30, debounce_s=0.05)
-        self.context, self.timers = virtual_context(self.engine, timing=timing)
+        self.context, self.timers = virtual_context(self.engine, timing=timing, turn=TURN)
         self.peers: dict[int, Peer] = {}
         self.viewers: list[WhepViewer] = []
+        self.countered: list[tuple[WhepViewer, str]] = []
 
     def participant(self, member: int) -> Participant | None:
         peer = self.peers.get(member)
@@ -129,18 +133,34 @@ class World:
             member, "answer", desc={"type": "answer", "sdp": text}, version=offers[-1]["version"]
         )
 
-    async def view(self, *, faulty: bool) -> None:
+    async def view(self, offered: str, *, faulty: bool) -> None:
         try:
             room, publisher = choose_publisher(self.context.rooms.find("demo"), None)
-            viewer = WhepViewer(self.context.core, room, publisher, None, Rights(), trace_id="")
-            viewer.negotiate(sdp.parse(VIEWER))
         except Refusal:
             return
-        self.context.rooms.admit_viewer(room, viewer)
-        await viewer.start()
+        viewer = WhepViewer(self.context.core, room, publisher, None, Rights(), trace_id="")
         self.viewers.append(viewer)
+        try:
+            viewer.negotiate(sdp.parse(offered))
+        except Refusal as refusal:
+            assert refusal.reason in REASONS
+            self.countered.append((viewer, viewer.counter_offer(refusal)))
+            self.context.rooms.admit_viewer(room, viewer)
+        else:
+            self.context.rooms.admit_viewer(room, viewer)
+            await viewer.start()
         if faulty and "viewer" in self.points:
             self._replace(viewer, "on_leaving", "on_unpublished")
+
+    async def answer_counter_offers(self) -> None:
+        countered, self.countered = self.countered, []
+        for viewer, text in countered:
+            try:
+                await viewer.answer(sdp.parse(answer_to(text)))
+            except Refusal as refusal:
+                assert refusal.reason in ("not_live", "session_unknown")
+            else:
+                assert viewer.subscriptions
 
     def hear(self, member: int, state: Any) -> None:
         """An event of the engine about a member's subscribe transport."""
@@ -194,7 +214,10 @@ ACTION = st.one_of(
     st.tuples(st.just("offer"), st.integers(0, MEMBERS - 1), st.sampled_from(OFFERS)),
     st.tuples(
         st.sampled_from(
-            ["answer", "answer", "leave", "lost", "message", "connected", "failed", "view", "mute"]
+            [
+                *("answer", "answer", "leave", "lost", "message", "connected", "failed", "mute"),
+                *("view", "view-other", "answer-view"),
+            ]
         ),
         st.integers(0, MEMBERS - 1),
         st.none(),
@@ -210,8 +233,11 @@ async def act(world: World, action: str, member: Any, text: str | None) -> None:
         await world.join(member, text)
     elif action == "answer":
         await world.answer(member)
-    elif action == "view":
-        await world.view(faulty=member in FAULTY)
+    elif action in ("view", "view-other"):
+        offered = VIEWER if action == "view" else OTHER_VIEWER
+        await world.view(offered, faulty=member in FAULTY)
+    elif action == "answer-view":
+        await world.answer_counter_offers()
     elif action in ("connected", "failed"):
         world.hear(member, action)
     elif member not in world.peers:
@@ -250,6 +276,19 @@ async def run(points: frozenset[str], actions: list[tuple[str, Any, str | None]]
 @example(
     points=frozenset(["notify"]),
     actions=[("join", 2, OFFERS[0]), ("view", 2, None), ("offer", 2, OFFERS[1])],
+)
+@example(
+    points=frozenset(["viewer"]),
+    actions=[("join", 2, OFFERS[0]), ("view-other", 2, None), ("answer-view", 2, None)],
+)
+@example(
+    points=frozenset(["viewer"]),
+    actions=[
+        ("join", 2, OFFERS[0]),
+        ("view-other", 2, None),
+        ("wait", 40, None),
+        ("answer-view", 2, None),
+    ],
 )
 @settings(max_examples=300, deadline=None)
 @given(

@@ -121,17 +121,27 @@ pub struct Preference {
 }
 
 /// What a transport's peer does on data channels.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct DataParameters {
     /// Whose transport it is: what it sends is not returned to its other transport.
     pub member: u32,
+    /// Its name, for messages that name their receiver or sender; empty: not to be named.
+    #[serde(default)]
+    pub name: String,
     /// Whether it may open channels and send.
     pub send: bool,
     /// Whether it gets what others send.
     pub receive: bool,
     /// Whether SDP has data channels; without them what it gets waits.
     pub negotiated: bool,
+    /// Longest message that its peer takes, bytes.
+    #[serde(default = "default_message_bytes")]
+    pub max_message_bytes: usize,
+}
+
+fn default_message_bytes() -> usize {
+    rtc::sctp::MAX_MESSAGE_BYTES
 }
 
 /// Audio or video.
@@ -176,6 +186,12 @@ pub enum Request {
     SetData {
         transport: TransportId,
         data: DataParameters,
+    },
+    /// Send a message to those of these transports whose peers have a channel `sfukit`.
+    SendMessages {
+        room: RoomId,
+        transports: Vec<TransportId>,
+        text: String,
     },
     SetRemote {
         transport: TransportId,
@@ -425,6 +441,14 @@ pub enum Event {
         transport: TransportId,
         label: String,
         reason: &'static str,
+    },
+    /// The peer of a transport has opened its channel for messages of the control plane, or it is
+    /// closed.
+    DataMessages { transport: TransportId, open: bool },
+    /// A message for the control plane.
+    DataMessage {
+        transport: TransportId,
+        text: String,
     },
     /// The engine dropped a room that panicked.
     RoomClosed { room: RoomId, reason: &'static str },

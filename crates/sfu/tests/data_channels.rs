@@ -77,10 +77,9 @@ fn a_participant_does_not_get_its_own_messages_on_its_other_transport() {
     let room = world.open_room();
     let keys = world.connect_many(room, 3);
     let side = |member, send, receive| DataParameters {
-        member,
         send,
         receive,
-        negotiated: true,
+        ..both(member)
     };
     world.enable_data(keys[0], side(7, true, false));
     world.enable_data(keys[1], side(7, true, true));
@@ -196,6 +195,98 @@ fn a_lossy_channel_of_a_stuck_reader_is_not_closed() {
     world.run_for(Duration::from_secs(10));
     assert_eq!(closed_reasons(&world), [] as [&str; 0]);
     assert!(world.engine.counters().data_messages_dropped > 0);
+}
+
+#[test]
+fn an_addressed_message_reaches_the_participant_that_it_names_and_names_its_sender() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let keys = world.connect_with_data(room, 3);
+    let addressed = rtc::sctp::ChannelParameters {
+        protocol: "sfukit.to".into(),
+        ..labelled("private")
+    };
+    let id = world.open_channel(keys[0], addressed);
+    let to = format!("member {}\nhello", keys[2]);
+    world.send_message(keys[0], id, to.as_bytes());
+    world.send_message(keys[0], id, b"\nto all");
+    world.send_message(keys[0], id, b"member 99\nlost");
+    world.send_message(keys[0], id, b"no line");
+    world.run_for(ms(500));
+    let from = |text: &str| format!("member {}\n{text}", keys[0]).into_bytes();
+    let (hello, all) = (from("hello"), from("to all"));
+    let messages = |key: usize| world.clients[key].data().messages();
+    assert_eq!(messages(keys[1]), [("private", &all[..])]);
+    assert_eq!(
+        messages(keys[2]),
+        [("private", &hello[..]), ("private", &all[..])]
+    );
+    assert_eq!(world.engine.counters().data_messages_refused, 2);
+}
+
+#[test]
+fn a_receiver_that_takes_short_messages_loses_its_channel_by_a_long_one() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let keys = world.connect_with_data(room, 2);
+    let short = world.connect(room);
+    let parameters = DataParameters {
+        max_message_bytes: 65_536,
+        ..both(9)
+    };
+    world.enable_data(short, parameters);
+    let bulk = world.open_channel(keys[0], labelled("bulk"));
+    world.send_message(keys[0], bulk, b"short");
+    world.send_message(keys[0], bulk, &[1; 65_537]);
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(world.clients[keys[1]].data().messages().len(), 2);
+    assert_eq!(world.clients[short].data().messages().len(), 1);
+    assert_eq!(closed_reasons(&world), ["message_too_large"]);
+}
+
+#[test]
+fn messages_of_the_control_plane_have_a_channel_that_the_peer_opens() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let keys = world.connect_with_data(room, 3);
+    let id = world.open_channel(keys[0], labelled("sfukit"));
+    world.run_for(ms(200));
+    let now = world.now;
+    let association = &mut world.clients[keys[0]].data_mut().association;
+    association.send(now, id, true, b"{}").expect("sent");
+    world.settle_data(keys[0]);
+    let transports = keys.iter().map(|key| world.clients[*key].transport_id);
+    let transports: Vec<u32> = transports.chain([999]).collect();
+    let text = "to those that listen".to_owned();
+    world.command(Request::SendMessages {
+        room,
+        transports,
+        text,
+    });
+    world.run_for(ms(200));
+    let got = [("own", &b"to those that listen"[..])];
+    assert_eq!(world.clients[keys[0]].data().messages(), got);
+    assert!(world.clients[keys[1]].data().events.is_empty());
+    let now = world.now;
+    let association = &mut world.clients[keys[0]].data_mut().association;
+    association.close(now, id, rtc::sctp::CloseReason::Closed);
+    world.settle_data(keys[0]);
+    world.run_for(ms(500));
+    let transport = world.clients[keys[0]].transport_id;
+    let told = world.events.iter().filter_map(|event| match event {
+        Event::DataMessages { transport, open } => Some((*transport, open.to_string())),
+        Event::DataMessage { transport, text } => Some((*transport, text.clone())),
+        _ => None,
+    });
+    let expected = ["true", "{}", "false"].map(|text| (transport, text.to_owned()));
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    // It is no label of the room.
+    assert!(
+        !world
+            .events
+            .iter()
+            .any(|it| matches!(it, Event::DataWanted { .. }))
+    );
 }
 
 #[test]

@@ -105,7 +105,15 @@ fn after(event: Option<&Event>) -> Option<Vec<Event>> {
             label: "chat".into(),
             reason: "slow_reader",
         }],
-        Some(Event::DataChannelClosed { .. }) => return None,
+        Some(Event::DataChannelClosed { .. }) => vec![Event::DataMessages {
+            transport: 1,
+            open: true,
+        }],
+        Some(Event::DataMessages { .. }) => vec![Event::DataMessage {
+            transport: 1,
+            text: "{}".into(),
+        }],
+        Some(Event::DataMessage { .. }) => return None,
     };
     Some(samples)
 }

@@ -96,9 +96,11 @@ fn any_transport(input: &mut Input<'_>) -> Request {
 fn any_data(input: &mut Input<'_>) -> DataParameters {
     DataParameters {
         member: any_name(input),
+        name: String::new(),
         send: input.flag(),
         receive: input.flag(),
         negotiated: input.flag(),
+        max_message_bytes: usize::from(input.u16()),
     }
 }
 

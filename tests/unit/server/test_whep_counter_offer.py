@@ -13,6 +13,7 @@ from sfukit.server.native_messages import (
 )
 from sfukit.server.settings import IceServer
 from sfukit.signaling import sdp
+from sfukit.signaling.refusal import Refusal
 from tests.unit.server.stage import Stage, StageMaker, until
 from tests.unit.server.test_whep import SDP, end, play, publish, reason_of
 from tests.unit.signaling.descriptions import answer_to, audio, offer_of, video
@@ -171,6 +172,17 @@ async def test_a_publisher_that_leaves_ends_the_offer(
     answer = answer_to(await countered.text())
     assert await reason_of(await patched(stage, countered, answer)) == (404, "session_unknown")
     assert len(stage.context.sessions) == 0
+
+
+async def test_a_session_that_ends_while_its_answer_is_read_stays_ended(
+    stage: Stage, countered: ClientResponse
+) -> None:
+    session = stage.context.sessions.find(countered.headers["Location"].rpartition("/")[2])
+    session.delete()
+    with pytest.raises(Refusal, match="session_unknown"):
+        await session.answer(answer_to(await countered.text()))
+    assert not stage.engine.commands_of(Subscribe)
+    assert len(stage.context.core.transports) == 1  # of the publisher
 
 
 async def test_an_engine_that_refuses_ends_the_session(make_stage: StageMaker) -> None:

@@ -68,6 +68,8 @@ def answer_to(offer: str, *, reject: frozenset[str] = frozenset(), setup: str = 
             continue
         lines += ["a=ice-ufrag:wxyz", f"a=ice-pwd:{'y' * 24}", f"a=fingerprint:{FINGERPRINT}"]
         lines += [f"a=setup:{setup}", "a=rtcp-mux"]
+        if media.sctp_port is not None:
+            lines.append(f"a=sctp-port:{media.sctp_port}")
         for number, (name, rate, channels) in media.rtpmaps.items():
             lines.append(
                 f"a=rtpmap:{number} {name}/{rate}" + (f"/{channels}" if channels > 1 else "")

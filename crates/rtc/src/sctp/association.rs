@@ -301,6 +301,26 @@ impl Association {
         self.socket.buffered_amount(StreamId(id))
     }
 
+    /// Return whether messages may be sent on a channel.
+    #[must_use]
+    pub fn is_open(&self, id: ChannelId) -> bool {
+        let channel = self.channels.get(&id);
+        channel.is_some_and(|channel| channel.closing.is_none())
+    }
+
+    /// Return the bytes that were sent and are not acknowledged, at most: packets are full.
+    #[must_use]
+    pub fn unacknowledged_bytes(&self) -> usize {
+        let metrics = self.socket.get_metrics();
+        metrics.map_or(0, |metrics| metrics.unack_data_count * PACKET_BYTES)
+    }
+
+    /// Return whether packets wait to be sent.
+    #[must_use]
+    pub fn has_packets(&self) -> bool {
+        !self.packets.is_empty()
+    }
+
     /// Return whether the association is established.
     #[must_use]
     pub fn is_connected(&self) -> bool {

@@ -9,8 +9,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rtc::sctp::{ChannelId, ChannelParameters, Reliability};
+use rtc::sctp::{ChannelId, ChannelParameters, CloseReason, MAX_MESSAGE_BYTES, Reliability};
 use wire::time::Time;
+
+use crate::reasons;
 
 /// Most bytes that wait for a receiver.
 pub const BACKLOG_BYTES: usize = 1024 * 1024;
@@ -47,8 +49,8 @@ pub struct Outgoing {
     pub is_declined: bool,
     /// It is closed when the receiver has what waits.
     pub is_ending: bool,
-    /// A message did not fit.
-    pub overflowed: Option<Time>,
+    /// It has to be closed, since a message did not fit, or is too large for the receiver.
+    pub failed: Option<(Time, &'static str)>,
     queue: VecDeque<Rc<DataMessage>>,
 }
 
@@ -60,7 +62,7 @@ impl Outgoing {
             id: None,
             is_declined: false,
             is_ending: false,
-            overflowed: None,
+            failed: None,
             queue: VecDeque::new(),
         }
     }
@@ -81,10 +83,22 @@ impl Outgoing {
 }
 
 /// What waits for one receiver.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Backlog {
     channels: Vec<Outgoing>,
     bytes: usize,
+    /// Longest message that the receiver takes, bytes.
+    pub longest_message: usize,
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self {
+            channels: Vec::new(),
+            bytes: 0,
+            longest_message: MAX_MESSAGE_BYTES,
+        }
+    }
 }
 
 impl Backlog {
@@ -118,10 +132,16 @@ impl Backlog {
         let Some(channel) = self.channels.get_mut(place) else {
             return 1;
         };
-        if channel.is_declined || channel.overflowed.is_some() {
+        if channel.is_declined || channel.failed.is_some() {
             return 1;
         }
         let (is_lossy, cost, mut dropped) = (channel.is_lossy(), message.cost(), 0);
+        if message.payload.len() > self.longest_message {
+            if !is_lossy {
+                channel.failed = Some((now, CloseReason::MessageTooLarge.code()));
+            }
+            return 1;
+        }
         while is_lossy && self.bytes + cost > BACKLOG_BYTES {
             let Some(oldest) = channel.queue.pop_front() else {
                 return dropped + 1;
@@ -130,7 +150,7 @@ impl Backlog {
             dropped += 1;
         }
         if self.bytes + cost > BACKLOG_BYTES {
-            channel.overflowed = Some(now);
+            channel.failed = Some((now, reasons::SLOW_READER));
             return 1;
         }
         self.bytes += cost;
@@ -164,8 +184,9 @@ impl Backlog {
 
     /// Return when the first channel has been full for too long.
     pub fn deadline(&self) -> Option<Time> {
-        let overflowed = self.channels.iter().filter_map(|it| it.overflowed);
-        overflowed.min().map(|since| since + SLOW_READER_TIMEOUT)
+        let failed = self.channels.iter().filter_map(|it| it.failed);
+        let since = failed.map(|(since, _)| since).min();
+        since.map(|since| since + SLOW_READER_TIMEOUT)
     }
 }
 
@@ -219,6 +240,20 @@ mod tests {
         assert_eq!(backlog.push(NOW, 0, &message(1, 99)), 1);
         assert_eq!(backlog.clear(0), 9);
         assert_eq!(backlog.bytes, 0);
+    }
+
+    #[test]
+    fn a_message_that_the_receiver_does_not_take_ends_a_reliable_channel_only() {
+        for reliability in [Reliability::Reliable, Reliability::Retransmits(0)] {
+            let mut backlog = backlog(reliability);
+            backlog.longest_message = 1_000;
+            assert_eq!(backlog.push(NOW, 0, &message(1_001, 0)), 1);
+            let is_reliable = reliability == Reliability::Reliable;
+            let failed = backlog.at(0).unwrap().failed;
+            assert_eq!(failed, is_reliable.then_some((NOW, "message_too_large")));
+            let dropped = backlog.push(NOW, 0, &message(1_000, 0));
+            assert_eq!(dropped, u64::from(is_reliable));
+        }
     }
 
     #[test]

@@ -9,6 +9,11 @@ use crate::reasons;
 
 /// Longest label, and longest subprotocol, bytes.
 pub const MAX_LABEL_BYTES: usize = 64;
+/// The label of messages of the control plane, which are not passed on by the engine.
+pub const MESSAGES: &str = "sfukit";
+/// The subprotocol of channels whose messages begin with a line that names a participant: the
+/// receiver, empty for all, and on arrival the sender.
+pub const ADDRESSED: &str = "sfukit.to";
 /// Most labels of a room.
 pub const MAX_LABELS: usize = 64;
 

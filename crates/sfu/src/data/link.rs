@@ -7,7 +7,8 @@ use rtc::sctp::{Association, AssociationEvent, ChannelId, CloseReason};
 use rustc_hash::FxHashMap;
 use wire::time::Time;
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, SLOW_READER_TIMEOUT};
+use super::labels::MESSAGES;
 use super::limit::SendLimit;
 use crate::deadline::Deadline;
 use crate::message::DataParameters;
@@ -16,6 +17,8 @@ use crate::message::DataParameters;
 const MAX_OPENED: usize = 32;
 /// Bytes given to SCTP ahead: what it holds cannot be dropped any more.
 const AHEAD_BYTES: usize = 64 * 1024;
+/// Most bytes on their way: SCTP keeps them until they are acknowledged.
+const IN_FLIGHT_BYTES: usize = 1024 * 1024;
 
 /// The data channels of one transport.
 #[derive(Debug)]
@@ -38,15 +41,23 @@ pub struct Link {
 impl Link {
     /// Make a link without an association.
     pub fn new(now: Time, parameters: DataParameters) -> Self {
+        let mut backlog = Backlog::default();
+        backlog.longest_message = parameters.max_message_bytes;
         Self {
             parameters,
             opened: FxHashMap::default(),
-            backlog: Backlog::default(),
+            backlog,
             limit: SendLimit::new(now),
             timer: Deadline::default(),
             is_ready: false,
             association: None,
         }
+    }
+
+    /// Change whose it is, or what it may do.
+    pub fn update(&mut self, parameters: DataParameters) {
+        self.backlog.longest_message = parameters.max_message_bytes;
+        self.parameters = parameters;
     }
 
     /// Return whether there is an association.
@@ -102,6 +113,11 @@ impl Link {
         outgoing.or_else(|| self.opened.get(&id).cloned())
     }
 
+    /// Return whether the peer has a channel for messages of the control plane.
+    pub fn has_messages_channel(&self) -> bool {
+        self.opened.values().any(|label| **label == *MESSAGES)
+    }
+
     /// Return whether the peer may open another channel.
     pub fn may_open(&self) -> bool {
         self.opened.len() < MAX_OPENED
@@ -141,7 +157,7 @@ impl Link {
             dropped = self.backlog.clear(place);
             if let Some(channel) = self.backlog.at(place) {
                 channel.id = None;
-                channel.overflowed = None;
+                channel.failed = None;
                 channel.is_declined = reason == CloseReason::ClosedByPeer;
             }
         }
@@ -159,7 +175,7 @@ impl Link {
             dropped += self.backlog.clear(place);
             if let Some(channel) = self.backlog.at(place) {
                 channel.id = None;
-                channel.overflowed = None;
+                channel.failed = None;
                 channel.is_declined = false;
             }
         }
@@ -182,6 +198,9 @@ impl Link {
         let Some(association) = &mut self.association else {
             return;
         };
+        if association.unacknowledged_bytes() > IN_FLIGHT_BYTES {
+            return;
+        }
         let ids = self.backlog.channels().iter().filter_map(|it| it.id);
         let mut ahead: usize = ids.map(|id| association.buffered_bytes(id)).sum();
         let mut goes_on = true;
@@ -208,29 +227,29 @@ impl Link {
     }
 
     /// Close the channels that have been full for too long, or that have delivered what they had
-    /// before they were full; return their labels, and how many messages are dropped.
-    pub fn close_slow(&mut self, now: Time) -> (Vec<Rc<str>>, u64) {
-        let (mut labels, mut dropped) = (Vec::new(), 0);
+    /// before they failed; return their labels and reasons, and how many messages are dropped.
+    pub fn close_failed(&mut self, now: Time) -> (Vec<(Rc<str>, &'static str)>, u64) {
+        let (mut closed, mut dropped) = (Vec::new(), 0);
         for place in 0..self.backlog.channels().len() {
             let channel = &self.backlog.channels()[place];
-            let is_late = channel.overflowed.is_some_and(|since| {
-                channel.is_empty() || now >= since + super::SLOW_READER_TIMEOUT
-            });
-            if !is_late {
+            let Some((since, reason)) = channel.failed else {
+                continue;
+            };
+            if !channel.is_empty() && now < since + SLOW_READER_TIMEOUT {
                 continue;
             }
-            labels.push(channel.label.clone());
+            closed.push((channel.label.clone(), reason));
             dropped += self.backlog.clear(place);
             let channel = self.backlog.at(place);
             let id = channel.and_then(|channel| {
-                channel.overflowed = None;
+                channel.failed = None;
                 channel.id.take()
             });
             if let (Some(id), Some(association)) = (id, &mut self.association) {
                 association.close(now, id, CloseReason::Closed);
             }
         }
-        (labels, dropped)
+        (closed, dropped)
     }
 
     fn associate(&mut self, now: Time, role: Role) -> &mut Association {

@@ -6,6 +6,7 @@
 //! receiver: no sender waits for a receiver, and no receiver for another. Packets leave in the
 //! rounds of sending of the room, after its media.
 
+mod addressed;
 mod backlog;
 mod labels;
 mod limit;
@@ -16,6 +17,7 @@ use std::rc::Rc;
 
 use rtc::dtls::Role;
 use rtc::sctp::{AssociationEvent, ChannelId, ChannelParameters, CloseReason};
+use rtc::transport::Transport;
 
 use crate::context::{Context, Timer};
 use crate::counters::Counters;
@@ -23,9 +25,14 @@ use crate::egress::sink::Transports;
 use crate::keys::TransportKey;
 use crate::message::{DataParameters, Event, RoomId, TransportId};
 use crate::reasons;
-use backlog::{DataMessage, SLOW_READER_TIMEOUT};
+use backlog::DataMessage;
 use labels::{Labels, Opened};
 use link::Link;
+
+/// Longest message to the control plane, bytes: its data, and the names around it.
+const MAX_CONTROL_BYTES: usize = 17 * 1024;
+/// What a message to the control plane counts: 256 a second may be sent.
+const CONTROL_COST_BYTES: usize = 64 * 1024;
 
 /// The data channels of one room.
 #[derive(Debug, Default)]
@@ -47,9 +54,11 @@ impl Data {
         parameters: DataParameters,
     ) {
         let link = self.links.entry(key);
-        let (_, link) = link.or_insert_with(|| (id, Link::new(context.now, parameters)));
-        link.parameters = parameters;
-        if parameters.receive {
+        let make = || (id, Link::new(context.now, parameters.clone()));
+        let (_, link) = link.or_insert_with(make);
+        let receives = parameters.receive;
+        link.update(parameters);
+        if receives {
             for (label, parameters) in self.labels.iter() {
                 link.backlog.channel(label, parameters);
             }
@@ -150,27 +159,25 @@ impl Data {
         if let Some((transport, _)) = transports.sending(key)
             && transport.is_connected()
         {
+            transmit(context, link, transport);
             let counters = &mut *context.counters;
             link.feed(context.now, transport.dtls_role(), |bytes| {
                 counters.data_messages_sent += 1;
                 counters.data_bytes_sent += bytes as u64;
             });
-            while let Some(packet) = link.poll_transmit() {
-                // SCTP sends again what does not leave.
-                let _ = transport.send_data(context.now, &packet, context.out);
-            }
+            transmit(context, link, transport);
         }
-        let (slow, dropped) = link.close_slow(context.now);
+        let (closed, dropped) = link.close_failed(context.now);
         context.counters.data_messages_dropped += dropped;
-        for label in slow {
-            report_closed(context, *id, &label, reasons::SLOW_READER);
+        for (label, reason) in closed {
+            report_closed(context, *id, &label, reason);
         }
         set_timer(context, key, link);
     }
 
     /// Handle the events of a transport.
     fn process(&mut self, context: &mut Context<'_>, key: TransportKey) {
-        while let Some((_, link)) = self.links.get_mut(&key)
+        while let Some((transport, link)) = self.links.get_mut(&key)
             && let Some(event) = link.next_event(context.now)
         {
             match event {
@@ -184,9 +191,12 @@ impl Data {
                 } => self.on_message(context, key, channel, DataMessage { is_text, payload }),
                 AssociationEvent::Closed(id, reason) => self.on_closed(context, key, id, reason),
                 AssociationEvent::Ended(_) => {
-                    let (labels, dropped) = link.on_ended();
+                    let (ended, dropped) = link.on_ended();
                     context.counters.data_messages_dropped += dropped;
-                    labels.iter().for_each(|label| self.close(label));
+                    if ended.iter().any(|label| **label == *labels::MESSAGES) {
+                        report_messages(context, *transport, false);
+                    }
+                    ended.iter().for_each(|label| self.close(label));
                 }
             }
         }
@@ -206,6 +216,14 @@ impl Data {
         let Some((transport, link)) = self.links.get_mut(&key) else {
             return;
         };
+        if parameters.label == labels::MESSAGES && !link.has_messages_channel() {
+            let label = labels::MESSAGES.into();
+            // What waits goes to the channel that its peer has opened.
+            link.backlog.channel(&label, &Rc::new(parameters.clone()));
+            link.add_opened(id, &label);
+            report_messages(context, *transport, true);
+            return;
+        }
         let opened = match (link.parameters.send, link.may_open()) {
             (false, _) => Err(reasons::DATA_DENIED),
             (true, false) => Err(reasons::TOO_MANY_CHANNELS),
@@ -252,40 +270,95 @@ impl Data {
         channel: ChannelId,
         message: DataMessage,
     ) {
-        let Some((_, link)) = self.links.get_mut(&key) else {
+        let Some((transport, link)) = self.links.get_mut(&key) else {
             return;
         };
         let len = message.payload.len();
         let is_readable = !message.is_text || std::str::from_utf8(&message.payload).is_ok();
-        let label = link.label(channel);
-        let parameters = label
-            .as_ref()
-            .and_then(|label| self.labels.parameters(label));
-        let (Some(label), Some(parameters), true, true) =
-            (label, parameters, link.parameters.send, is_readable)
-        else {
-            link.limit.take(len, 1);
-            context.counters.data_messages_refused += 1;
+        let label = link
+            .label(channel)
+            .filter(|_| is_readable && link.parameters.send);
+        let receivers = match label {
+            None => None,
+            Some(label) if *label == *labels::MESSAGES => {
+                link.limit.take(CONTROL_COST_BYTES, 1);
+                control_message(*transport, message).map(|event| {
+                    context.events.push(event);
+                    0
+                })
+            }
+            Some(label) => self.deliver(context, key, &label, message),
+        };
+        let Some((_, link)) = self.links.get_mut(&key) else {
             return;
         };
-        context.counters.data_messages_received += 1;
-        context.counters.data_bytes_received += len as u64;
-        let (from, message) = (link.parameters.member, Rc::new(message));
+        link.limit.take(len, receivers.unwrap_or(0));
+        match receivers {
+            None => context.counters.data_messages_refused += 1,
+            Some(_) => {
+                context.counters.data_messages_received += 1;
+                context.counters.data_bytes_received += len as u64;
+            }
+        }
+    }
+
+    /// Pass a message on to those that it is for; return how many, `None` where that is unclear.
+    fn deliver(
+        &mut self,
+        context: &mut Context<'_>,
+        from: TransportKey,
+        label: &Rc<str>,
+        message: DataMessage,
+    ) -> Option<usize> {
+        let parameters = self.labels.parameters(label)?;
+        let (_, sender) = self.links.get(&from)?;
+        let (member, mut to, mut message) = (sender.parameters.member, String::new(), message);
+        if parameters.protocol == labels::ADDRESSED {
+            let (name, text) = addressed::split(&message.payload)?;
+            to = name.to_owned();
+            message = addressed::from(&sender.parameters.name, message.is_text, text);
+        }
+        let message = Rc::new(message);
         let (mut receivers, mut dropped) = (0, 0);
         for (key, (_, link)) in &mut self.links {
-            if !link.parameters.receive || link.parameters.member == from {
+            let is_meant = to.is_empty() || link.parameters.name == to;
+            if !link.parameters.receive || link.parameters.member == member || !is_meant {
                 continue;
             }
             receivers += 1;
-            let place = link.backlog.channel(&label, parameters);
+            let place = link.backlog.channel(label, parameters);
             dropped += link.backlog.push(context.now, place, &message);
             if !std::mem::replace(&mut link.is_ready, true) {
                 self.ready.push_back(*key);
             }
         }
         context.counters.data_messages_dropped += dropped;
-        if let Some((_, link)) = self.links.get_mut(&key) {
-            link.limit.take(len, receivers);
+        (to.is_empty() || receivers > 0).then_some(receivers)
+    }
+
+    /// Send a message of the control plane to transports whose peers have a channel for them.
+    pub fn send_messages(
+        &mut self,
+        context: &mut Context<'_>,
+        keys: impl Iterator<Item = TransportKey>,
+        text: String,
+    ) {
+        let message = Rc::new(DataMessage {
+            is_text: true,
+            payload: text.into_bytes(),
+        });
+        for key in keys {
+            let Some((_, link)) = self.links.get_mut(&key) else {
+                continue;
+            };
+            if !link.has_messages_channel() {
+                continue;
+            }
+            let label: Rc<str> = labels::MESSAGES.into();
+            let place = link.backlog.channel(&label, &Rc::default());
+            context.counters.data_messages_dropped +=
+                link.backlog.push(context.now, place, &message);
+            self.mark_ready(key);
         }
     }
 
@@ -305,8 +378,12 @@ impl Data {
         if let Some(label) = label.filter(|_| reason == CloseReason::MessageTooLarge) {
             report_closed(context, *transport, &label, reason.code());
         }
-        if let Some(label) = opened {
-            self.close(&label);
+        match opened {
+            Some(label) if *label == *labels::MESSAGES => {
+                report_messages(context, *transport, false);
+            }
+            Some(label) => self.close(&label),
+            None => {}
         }
     }
 
@@ -328,6 +405,13 @@ impl Data {
             }
         }
         receivers.into_iter().for_each(|key| self.mark_ready(key));
+    }
+}
+
+fn transmit(context: &mut Context<'_>, link: &mut Link, transport: &mut Transport) {
+    while let Some(packet) = link.poll_transmit() {
+        // SCTP sends again what does not leave.
+        let _ = transport.send_data(context.now, &packet, context.out);
     }
 }
 
@@ -353,4 +437,17 @@ fn report_closed(
         label: label.chars().take(labels::MAX_LABEL_BYTES).collect(),
         reason,
     });
+}
+
+/// Return the event of a message to the control plane; `None` where it takes none such.
+fn control_message(transport: TransportId, message: DataMessage) -> Option<Event> {
+    if !message.is_text || message.payload.len() > MAX_CONTROL_BYTES {
+        return None;
+    }
+    let text = String::from_utf8(message.payload).ok()?;
+    Some(Event::DataMessage { transport, text })
+}
+
+fn report_messages(context: &mut Context<'_>, transport: TransportId, open: bool) {
+    context.events.push(Event::DataMessages { transport, open });
 }

@@ -81,6 +81,7 @@ fn target_entity(request: &Request) -> EntityId {
         Request::OpenRoom { room }
         | Request::CloseRoom { room }
         | Request::OpenTransport { room, .. }
+        | Request::SendMessages { room, .. }
         | Request::RoomStats { room } => EntityId::Room(*room),
         Request::SetRemote { transport, .. }
         | Request::SetLastN { transport, .. }

@@ -50,6 +50,9 @@ impl Room {
                     self.set_data(context, transport, parameters)?;
                 }
             }
+            Request::SendMessages {
+                transports, text, ..
+            } => self.send_messages(context, &transports, text),
             Request::SetData { transport, data } => self.set_data(context, transport, data)?,
             Request::SetRemote { transport, remote } => {
                 self.set_remote(context, transport, &remote)?;

@@ -19,6 +19,19 @@ impl Room {
         Ok(())
     }
 
+    /// Send a message of the control plane; transports that are gone get none.
+    pub(super) fn send_messages(
+        &mut self,
+        context: &mut Context<'_>,
+        transports: &[TransportId],
+        text: String,
+    ) {
+        let keys = transports.iter();
+        let keys = keys.filter_map(|id| self.names.transport(*id).ok());
+        self.data.send_messages(context, keys, text);
+        self.schedule_data(context);
+    }
+
     /// Receive a packet of a transport's data channels.
     pub(super) fn receive_data(
         &mut self,

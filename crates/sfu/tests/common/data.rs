@@ -109,9 +109,11 @@ pub fn lossy(label: &str) -> ChannelParameters {
 pub fn both(member: u32) -> DataParameters {
     DataParameters {
         member,
+        name: format!("member {member}"),
         send: true,
         receive: true,
         negotiated: true,
+        max_message_bytes: rtc::sctp::MAX_MESSAGE_BYTES,
     }
 }
 
