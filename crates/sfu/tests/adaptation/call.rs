@@ -301,10 +301,9 @@ impl Call {
 
 /// The seed of losses and jitter.
 fn seed() -> u64 {
-    let seed = std::env::var("ADAPTATION_SEED");
-    seed.map_or(1, |it| {
-        it.parse().expect("ADAPTATION_SEED is a whole number")
-    })
+    let given = std::env::var_os("ADAPTATION_SEED");
+    let seed = given.map(|it| it.to_str().and_then(|it| it.parse().ok()));
+    seed.map_or(1, |it| it.expect("ADAPTATION_SEED is a whole number"))
 }
 
 fn up_extensions() -> Value {
