@@ -24,6 +24,9 @@ SELECTED = """async () => {
   }
   return used;
 }"""
+LOADED = """async () => {
+  while (!window.sfukit) await new Promise((resolve) => setTimeout(resolve, 20));
+}"""
 DECODES = """async (frames) => {
   const decoded = async () => {
     for (const pc of connections) {
@@ -33,7 +36,7 @@ DECODES = """async (frames) => {
     }
     return 0;
   };
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 20_000;
   while (await decoded() < frames) {
     if (performance.now() > deadline) throw new Error(`${await decoded()} frames`);
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -79,6 +82,7 @@ WHIP_OR_WHEP = """async (url, token, publishes) => {
 async def opened(browser: Browser, lab: RelayLab, identity: str) -> Page:
     """Open the demo page, with a small canvas in place of its own."""
     page = await browser.page(lab.page(identity))
+    await page.run(LOADED)
     for script in (KEEP_CAPTURE, SMALL_CANVAS, KEEP_CONNECTIONS, KEEP_SOCKETS):
         await page.run(script)
     return page
