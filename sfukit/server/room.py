@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections import OrderedDict
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
@@ -19,6 +20,7 @@ from sfukit.signaling.room_messages import ActiveSpeaker, ParticipantInfo
 MOST_MUTES = 1_000  # mutes by a host that are kept for later publications
 LARGE_ROOM = 100  # above, members receive the size of the audience, not its joins and leaves
 _SIZE_INTERVAL_S = 1.0
+_COUNT_AGE_S = 1.0
 _MAX_PENDING_ANNOUNCEMENTS = 500  # sent before the debounce time is over
 
 
@@ -56,6 +58,8 @@ class Room:
         self.has_data = False
         self.stats = StatsCache(core.engine, number, worker)
         self._registry = registry
+        self._viewer_counts: Counter[int] = Counter()
+        self._counted_s = float("-inf")
         self._announcements: dict[StateKey, bytes] = {}
         self._announcement_number = 0
         self._announcement_timer: asyncio.TimerHandle | None = None
@@ -143,6 +147,14 @@ class Room:
         if viewer in self.viewers:
             self.viewers.remove(viewer)
             self._note_empty()
+
+    def viewer_count(self, publisher: Member) -> int:
+        """Return the number of viewers of a publisher, at most a second old: all of them ask."""
+        now_s = time.monotonic()
+        if now_s - self._counted_s > _COUNT_AGE_S:
+            self._counted_s = now_s
+            self._viewer_counts = Counter(id(viewer.publisher) for viewer in self.viewers)
+        return self._viewer_counts[id(publisher)]
 
     def add_publication(self, publication: Publication) -> None:
         """Add and announce a publication."""

@@ -26,10 +26,10 @@ class StatsCache:
         self._taken_s = float("-inf")
         self._lock = asyncio.Lock()
 
-    async def report(self) -> RoomStatsReport:
-        """Return statistics that are at most half a second old."""
+    async def report(self, max_age_s: float = _MAX_AGE_S) -> RoomStatsReport:
+        """Return statistics that are at most so old."""
         async with self._lock:
-            if time.monotonic() - self._taken_s > _MAX_AGE_S:
+            if time.monotonic() - self._taken_s > max_age_s:
                 outcomes = await self._engine.run(self._worker, [RoomStats(room=self._room)])
                 if error := first_error(outcomes):
                     raise refusal_of(error)

@@ -164,7 +164,7 @@ async def _json(request: web.Request, decoder: Any) -> Any:
         )
     try:
         return decoder.decode(await request.read())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal("body_unreadable", f"{error}") from None
 
 

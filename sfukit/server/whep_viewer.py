@@ -41,6 +41,7 @@ from sfukit.signaling.transport import Credentials, LocalTransport, RemoteParame
 
 log = structlog.get_logger()
 _RETRY_NOT_LIVE_S = 3
+_LAYERS_AGE_S = 2.0  # reports have all subscriptions of the room
 
 
 class PlayedTrack(NamedTuple):
@@ -262,11 +263,11 @@ class WhepViewer:
     @property
     def viewer_count(self) -> int:
         """The number of viewers of the same publisher."""
-        return sum(viewer.publisher is self.publisher for viewer in self.room.viewers)
+        return self.room.viewer_count(self.publisher)
 
     async def layers(self) -> dict[str, list[dict[str, Any]]]:
         """Return encodings and layers of each video by its m-line index, the highest first."""
-        report = await self.room.stats.report()
+        report = await self.room.stats.report(max_age_s=_LAYERS_AGE_S)
         rows = {row["publication"]: row["encodings"] for row in report.publications}
         return {
             str(track.media_index): described(rows.get(track.subscription.publication.number, []))

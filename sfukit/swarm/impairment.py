@@ -32,21 +32,26 @@ class GilbertElliott(msgspec.Struct, frozen=True):
         return ((1 - self.k) * self.r + (1 - self.h) * self.p) / (self.p + self.r)
 
 
-class Impairment(msgspec.Struct, frozen=True, kw_only=True):
-    """One direction of one bot's network; a parameter of zero or None impairs nothing.
-
-    ``shared`` bots are behind one bottleneck: rate and queue are those of all of them together.
-    """
+class Path(msgspec.Struct, frozen=True, kw_only=True):
+    """One direction of a network; a parameter of zero or None impairs nothing."""
 
     rate_bps: int | None = None
     queue_ms: float = _QUEUE_MS
-    shared: int | None = None
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
     loss: float = 0.0
     bursts: GilbertElliott | None = None
     reorder: float = 0.0
     duplicate: float = 0.0
+
+
+class Impairment(Path, frozen=True, kw_only=True):
+    """One direction of one bot's network.
+
+    ``shared`` bots are behind one bottleneck: rate and queue are those of all of them together.
+    """
+
+    shared: int | None = None
 
     @property
     def mean_loss(self) -> float:

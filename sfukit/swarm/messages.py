@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from sfukit.swarm.impairment import GilbertElliott, Impairment
+from sfukit.swarm.impairment import Impairment, Path
 
 DtlsRole = Literal["client", "server"]
 Pacing = Literal["libwebrtc", "smooth", "whole"]
@@ -77,21 +77,13 @@ class EncodingParameters(msgspec.Struct, kw_only=True):
     encoding_index: int = 0
 
 
-class Network(msgspec.Struct, kw_only=True):
+class Network(Path, frozen=True, kw_only=True):
     """One direction of a bot's network; ``bottleneck`` is that which it shares with others.
 
     With ``trace`` the link keeps what passed it over time.
     """
 
-    rate_bps: int | None = None
-    queue_ms: float
     bottleneck: int | None = None
-    delay_ms: float = 0.0
-    jitter_ms: float = 0.0
-    loss: float = 0.0
-    bursts: GilbertElliott | None = None
-    reorder: float = 0.0
-    duplicate: float = 0.0
     trace: bool = False
 
     @classmethod
@@ -101,11 +93,7 @@ class Network(msgspec.Struct, kw_only=True):
         """Return an impairment as the swarm reads it."""
         if impairment is None:
             return None
-        fields = {
-            name: getattr(impairment, name)
-            for name in cls.__struct_fields__
-            if name not in ("bottleneck", "trace")
-        }
+        fields = {name: getattr(impairment, name) for name in Path.__struct_fields__}
         return cls(**fields, bottleneck=bottleneck, trace=trace)
 
 

@@ -4,52 +4,21 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 
-use common::camera::Camera;
+use common::played::{Played, Player, assert_continuous, recorded_ids};
 use common::*;
+use rtc::inbound::rtx::{Retransmission, read};
 use rtc::layers::described::DescribedLayers;
 use serde_json::Value;
-use sfu::egress::sink::Sink;
-use sfu::ingress::packet::Packet;
-use sfu::ingress::source::Source;
-use sfu::keys::EncodingKey;
-use sfu::message::SubscribeRequest;
-use wire::extension::{Extension, ExtensionMap, Values};
+use wire::extension::Values;
 use wire::id::Ssrc;
+use wire::rtcp::write;
 use wire::rtp::Header;
-use wire::time::Time;
 
 const AV1: &str = include_str!("../../rtc/tests/fixtures/layers/chromium_av1_l3t3.txt");
-/// Not that of the publisher.
-const DESCRIPTOR_ID: u8 = 9;
 
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<Vec<u8>>>>);
-
-impl Sink for Recorder {
-    fn take(&mut self, _: Time, packet: &[u8]) {
-        self.0.lock().expect("unpoisoned").push(packet.to_vec());
-    }
-}
-
-struct Silent;
-
-impl Source for Silent {
-    fn request_keyframe(&mut self, _: EncodingKey) {}
-
-    fn request_packets(&mut self, _: EncodingKey, _: &[u16]) {}
-}
-
-struct Recorded {
-    index: u64,
-    timestamp: u32,
-    marker: bool,
-    descriptor: Vec<u8>,
-    payload: Vec<u8>,
-}
-
-fn recorded() -> Vec<Recorded> {
+/// The packets of a recorded AV1 stream of three spatial and three temporal layers.
+fn recorded() -> Vec<Played> {
     let hex = |text: &str| -> Vec<u8> {
         let digits = text.as_bytes().chunks(2);
         let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).expect("hex"), 16);
@@ -57,126 +26,46 @@ fn recorded() -> Vec<Recorded> {
     };
     let packet = |line: &str| {
         let fields: Vec<&str> = line.split(' ').collect();
-        Recorded {
+        Played {
             index: 65_536 + fields[0].parse::<u64>().expect("a number"),
             timestamp: fields[1].parse().expect("a number"),
             marker: fields[2] == "1",
-            descriptor: hex(fields[3]),
+            descriptor: Some(hex(fields[3])),
             payload: hex(fields[4]),
         }
     };
     AV1.lines().map(packet).collect()
 }
 
+fn at_most(spatial: Option<u8>) -> Preference {
+    Preference {
+        spatial,
+        ..Preference::default()
+    }
+}
+
 /// Play packets in an order; return what a recorder of at most a spatial layer got.
-fn play(packets: &[&Recorded], spatial: Option<u8>) -> Vec<Vec<u8>> {
+fn play(packets: &[&Played], spatial: Option<u8>) -> Vec<Vec<u8>> {
     play_with_stats(packets, spatial).0
 }
 
 /// The same, with the statistics of the room at the end.
-fn play_with_stats(packets: &[&Recorded], spatial: Option<u8>) -> (Vec<Vec<u8>>, Value) {
-    let mut world = World::default();
-    let room = world.open_room();
-    let publication = world.fresh_id();
-    let mut published =
-        Camera::new(world.now, 0, publication, Codec::Av1, &[]).publish_request(0, &UP_IDS);
-    published.transport = u32::MAX;
-    let request = SubscribeRequest {
-        transport: u32::MAX,
-        subscription: world.fresh_id(),
-        publication,
-        mid: "0".into(),
-        payload_type: 45,
-        rtx_payload_type: None,
-        red_payload_type: None,
-        ssrc: 77,
-        rtx_ssrc: None,
-        extensions: [(
-            Extension::DependencyDescriptor.uri().to_owned(),
-            DESCRIPTOR_ID,
-        )]
-        .into(),
-        feedback: Vec::new(),
-        cname: "recorder".into(),
-        target: Target::Auto,
-        preference: Preference {
-            spatial,
-            ..Preference::default()
-        },
-    };
-    let recorder = Recorder::default();
-    let (sink, now) = (Box::new(recorder.clone()), world.now);
-    let key = world.engine.with_room(now, room, |room, context| {
-        let publisher = room.attach_source(context, Box::new(Silent));
-        let publication = room
-            .publish_from(context, publisher, &published)
-            .expect("published");
-        let subscriber = room.attach_sink(context, sink);
-        room.subscribe_to(context, subscriber, request)
-            .expect("subscribed");
-        EncodingKey {
-            publication,
-            encoding: 0,
-        }
-    });
-    let key = key.expect("a room");
-    let mut last = packets[0].timestamp;
-    for packet in packets {
-        let values = Values {
-            dependency_descriptor: Some(&packet.descriptor),
-            ..Values::default()
-        };
-        let packet = Packet {
-            ssrc: Ssrc(4_242),
-            index: packet.index,
-            timestamp: packet.timestamp,
-            marker: packet.marker,
-            header_len: 12,
-            values: &values,
-            payload: &packet.payload,
-        };
-        if packet.timestamp != last {
-            last = packet.timestamp;
-            world.run_for(ms(33));
-        }
-        let now = world.now;
-        let done = world.engine.with_room(now, room, |room, context| {
-            room.receive_packet(context, key, &packet);
-        });
-        assert_eq!(done, Some(()), "the room has not panicked");
-        world.flush();
-    }
-    world.run_for(ms(100));
-    let stats = world.room_stats(room);
-    let taken = recorder.0.lock().expect("unpoisoned");
-    (taken.clone(), stats)
-}
-
-fn is_continuous(sent: &[Vec<u8>]) {
-    let sequence = |packet: &Vec<u8>| Header::parse(packet).expect("RTP").sequence;
-    let mut sequences: Vec<u16> = sent.iter().map(sequence).collect();
-    let first = sequences[0];
-    sequences.sort_by_key(|it| it.wrapping_sub(first));
-    for (nth, sequence) in (0..).zip(sequences) {
-        assert_eq!(sequence, first.wrapping_add(nth));
-    }
-}
-
-fn ids() -> ExtensionMap {
-    let mut ids = ExtensionMap::new();
-    ids.insert(DESCRIPTOR_ID, Extension::DependencyDescriptor)
-        .expect("free");
-    ids
+fn play_with_stats(packets: &[&Played], spatial: Option<u8>) -> (Vec<Vec<u8>>, Value) {
+    let mut player = Player::new(Codec::Av1);
+    let (_, recorder) = player.record(at_most(spatial));
+    packets.iter().for_each(|packet| player.play(packet));
+    player.world.run_for(ms(100));
+    (recorder.taken(), player.world.room_stats(player.room))
 }
 
 #[test]
 fn a_lower_layer_has_continuous_numbers_markers_and_its_own_bitmask() {
     let packets = recorded();
-    let in_order: Vec<&Recorded> = packets.iter().collect();
+    let in_order: Vec<&Played> = packets.iter().collect();
     let all = play(&in_order, None);
-    is_continuous(&all);
+    assert_continuous(&all);
     let sent = play(&in_order, Some(0));
-    is_continuous(&sent);
+    assert_continuous(&sent);
     assert!(
         sent.len() * 2 < all.len(),
         "{} of {}",
@@ -187,7 +76,7 @@ fn a_lower_layer_has_continuous_numbers_markers_and_its_own_bitmask() {
     let mut markers: BTreeMap<u32, Vec<bool>> = BTreeMap::new();
     for packet in &sent {
         let header = Header::parse(packet).expect("RTP");
-        let values = Values::read(&header, packet, &ids());
+        let values = Values::read(&header, packet, &recorded_ids());
         let frame = layers.read(values.dependency_descriptor.expect("a descriptor"));
         let frame = frame.expect("a descriptor that can be read");
         let units = markers.entry(header.timestamp).or_default();
@@ -221,13 +110,13 @@ fn a_packet_that_is_left_out_and_comes_late_is_replaced_by_padding() {
     };
     let late = units[units.len() - 2];
     let is_late =
-        |packet: &&Recorded| packet.timestamp == late && packet.index > first_of(&packets, late);
-    let (behind, before): (Vec<&Recorded>, Vec<&Recorded>) = packets.iter().partition(is_late);
+        |packet: &&Played| packet.timestamp == late && packet.index > first_of(&packets, late);
+    let (behind, before): (Vec<&Played>, Vec<&Played>) = packets.iter().partition(is_late);
     assert!(!behind.is_empty());
     let mut order = before;
     order.extend(&behind);
     let sent = play(&order, Some(0));
-    is_continuous(&sent);
+    assert_continuous(&sent);
     let padding = sent.iter().filter(|packet| {
         let header = Header::parse(packet).expect("RTP");
         header.has_padding && packet.len() == header.header_len + 1
@@ -238,7 +127,7 @@ fn a_packet_that_is_left_out_and_comes_late_is_replaced_by_padding() {
 #[test]
 fn statistics_list_each_layer_with_its_bitrate() {
     let packets = recorded();
-    let in_order: Vec<&Recorded> = packets.iter().collect();
+    let in_order: Vec<&Played> = packets.iter().collect();
     let (_, stats) = play_with_stats(&in_order, None);
     let layers = stats["publications"][0]["encodings"][0]["layers"]
         .as_array()
@@ -259,9 +148,47 @@ fn statistics_list_each_layer_with_its_bitrate() {
     assert!(bps[2] < bps[8], "{bps:?}");
 }
 
-fn first_of(packets: &[Recorded], timestamp: u32) -> u64 {
+fn first_of(packets: &[Played], timestamp: u32) -> u64 {
     let unit = packets
         .iter()
         .filter(|packet| packet.timestamp == timestamp);
     unit.map(|packet| packet.index).min().expect("a unit")
+}
+
+#[test]
+fn a_retransmission_has_the_marker_that_was_sent_though_the_layer_has_changed() {
+    let packets = recorded();
+    let mut player = Player::new(Codec::Av1);
+    let (room, camera) = (player.room, player.camera);
+    let viewer = player.world.connect(room);
+    let sub = player.world.subscribe_with(viewer, camera, |request| {
+        request.preference = at_most(Some(1));
+        let uri = wire::extension::Extension::DependencyDescriptor.uri();
+        let ids = &mut request.extensions;
+        ids.insert(uri.to_owned(), common::played::DESCRIPTOR_ID);
+    });
+    let half = packets.len() / 2;
+    packets[..half].iter().for_each(|it| player.play(it));
+    player.world.set_preference(sub, at_most(Some(0)));
+    packets[half..].iter().for_each(|it| player.play(it));
+    player.world.run_for(ms(100));
+    let world = &mut player.world;
+    let own = world.clients[viewer].stream(sub.ssrc);
+    let sent: BTreeMap<u64, bool> = own.map(|it| (it.index, it.header.marker)).collect();
+    let sequences: Vec<u16> = sent.keys().map(|index| *index as u16).collect();
+    for sequences in sequences.chunks(100) {
+        let mut nack = Vec::new();
+        write::nack(&mut nack, Ssrc(7), Ssrc(sub.ssrc), sequences);
+        world.clients[viewer].send_rtcp(&nack);
+        world.settle();
+        world.run_for(ms(1_000));
+    }
+    let highest = sent.keys().next_back().copied().expect("packets");
+    let mut repaired = BTreeMap::new();
+    for again in world.clients[viewer].stream(sub.rtx_ssrc) {
+        if let Retransmission::Original { index, .. } = read(again.payload(), highest) {
+            repaired.insert(index, again.header.marker);
+        }
+    }
+    assert_eq!(repaired, sent);
 }

@@ -271,6 +271,8 @@ async def test_a_layer_is_selected(
         ({"mediaId": "7"}, 404, "layer_unknown"),
         ({"spatialLayerId": -1}, 400, "body_unreadable"),
         ({"maxWidth": 0}, 400, "body_unreadable"),
+        ("[" * 5_000, 400, "body_unreadable"),
+        ('{"x":' * 4_000, 400, "body_unreadable"),
         ([], 400, "body_unreadable"),
     ],
 )
@@ -278,7 +280,8 @@ async def test_invalid_selections(
     stage: Stage, session: ClientResponse, selection: Any, status: int, reason: str
 ) -> None:
     url = stage.url(path_of(session, LAYER))
-    response = await stage.session.post(url, data=json.dumps(selection), headers=JSON)
+    text = selection if isinstance(selection, str) else json.dumps(selection)
+    response = await stage.session.post(url, data=text, headers=JSON)
     assert await reason_of(response) == (status, reason)
     assert not stage.engine.commands_of(SetTarget)
 

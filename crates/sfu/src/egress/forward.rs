@@ -10,11 +10,11 @@ use rtc::srtp::SealStream;
 use wire::time::Time;
 
 use super::control::SendControl;
-use super::layers::{describe, descriptor, leave_out, marker, select};
+use super::layers::{describe, descriptor, give_marker, leave_out, marker, select};
 use super::redundancy::Redundancy;
 use super::repair::Repair;
 use super::sink::{NotSent, Output};
-use super::subscription::{Inserted, Subscription, SubscriptionCounters};
+use super::subscription::{Inserted, OutgoingStream, Subscription, SubscriptionCounters};
 use super::template::{OutgoingDescriptor, Stamp, Template};
 use crate::counters::Counters;
 use crate::ingress::encoding::Encoding;
@@ -157,6 +157,9 @@ pub fn forward(
             0 => None,
             _ => Some(describe(subscription, history, slot, placed.index)),
         };
+        if layer.ends_unit && !slot.marker {
+            give_marker(subscription, placed.index);
+        }
         let packet = Outgoing {
             index: placed.index,
             timestamp: slot.timestamp.wrapping_add(placed.shift.timestamp),
@@ -208,7 +211,7 @@ pub fn resend(
 ) -> Option<usize> {
     let descriptor =
         (slot.descriptor_len() > 0).then(|| descriptor(subscription, history, slot, placed.index));
-    let marker = marker(subscription, slot);
+    let marker = marker(subscription, slot, placed.index);
     let repair = subscription.repair.as_mut()?;
     if is_over_mtu(&repair.template, slot, ORIGINAL_LEN, round) {
         return None;
@@ -283,18 +286,9 @@ fn send_inserted(
     inserted.is_due = false;
     let packet = inserted_packet(inserted);
     let stream = &mut subscription.stream;
-    let sent = send(
-        &stream.template,
-        &mut stream.seal,
-        &packet,
-        control,
-        output,
-        round,
-    );
-    if let Some(sent) = sent {
+    if send_own(stream, &packet, control, output, round) {
         subscription.counters.packets_sent += 1;
         subscription.counters.bytes_sent += packet.payload.len() as u64;
-        control.sent(sent);
     }
 }
 
@@ -358,18 +352,21 @@ fn fill_gap(
 ) {
     let timestamp = slot.timestamp.wrapping_add(placed.shift.timestamp);
     let packet = Outgoing::bare(placed.index, timestamp, &[], 1);
-    let stream = &mut subscription.stream;
-    let sent = send(
-        &stream.template,
-        &mut stream.seal,
-        &packet,
-        control,
-        output,
-        round,
-    );
-    if let Some(sent) = sent {
-        control.sent(sent);
-    }
+    send_own(&mut subscription.stream, &packet, control, output, round);
+}
+
+/// Send a packet that no publisher sent on the stream of a subscription; return whether it was sent.
+fn send_own(
+    stream: &mut OutgoingStream,
+    packet: &Outgoing<'_>,
+    control: &mut SendControl,
+    output: &mut impl Output,
+    round: &mut Round<'_>,
+) -> bool {
+    let (template, seal) = (&stream.template, &mut stream.seal);
+    let sent = send(template, seal, packet, control, output, round);
+    control.sent(sent.unwrap_or(0));
+    sent.is_some()
 }
 
 /// Return the longest payload among the packets that wait.

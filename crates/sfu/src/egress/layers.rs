@@ -173,9 +173,16 @@ pub(super) fn descriptor<'a>(
     }
 }
 
-/// Return the marker bit of a packet that was sent before.
-pub(super) fn marker(subscription: &Subscription, slot: &Slot) -> bool {
-    let current = subscription.position.filter.as_ref().map(|it| it.current());
-    let info = &slot.described.info;
-    slot.marker || info.end && current.is_some_and(|it| it.spatial == info.spatial)
+/// Give a marker to the packet with an outgoing index: it ends its temporal unit, as far as that is
+/// sent.
+#[cold]
+pub(super) fn give_marker(subscription: &mut Subscription, index: u64) {
+    let markers = &mut subscription.numbers.markers;
+    markers.get_or_insert_default().give(index);
+}
+
+/// Return the marker bit that a packet was sent with.
+pub(super) fn marker(subscription: &Subscription, slot: &Slot, index: u64) -> bool {
+    let markers = subscription.numbers.markers.as_ref();
+    slot.marker || markers.is_some_and(|markers| markers.has(index))
 }

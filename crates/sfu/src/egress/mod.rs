@@ -14,6 +14,7 @@ mod flush;
 pub mod forward;
 pub mod keyframe_limit;
 mod layers;
+pub mod markers;
 mod nack;
 mod prefetch;
 mod probe;

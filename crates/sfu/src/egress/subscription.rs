@@ -13,6 +13,7 @@ use wire::time::Time;
 
 use super::descriptors::Descriptors;
 use super::keyframe_limit::KeyframeRequestLimit;
+use super::markers::Markers;
 use super::repair::{Allowance, Repair, Resent};
 use super::template::Template;
 use crate::bwe::control::Feedback;
@@ -99,6 +100,8 @@ pub struct Numbers {
     pub last_source: Option<u16>,
     /// Those of dependency descriptors, once an encoding with them was sent.
     pub descriptors: Option<Box<Descriptors>>,
+    /// Markers, once layers were left out.
+    pub markers: Option<Box<Markers>>,
 }
 
 /// The outgoing stream.
@@ -222,6 +225,7 @@ impl Subscription {
                 rewriter: Rewriter::new(publication.codec),
                 last_source: None,
                 descriptors: None,
+                markers: None,
             },
             counters: SubscriptionCounters::default(),
             stream: OutgoingStream {

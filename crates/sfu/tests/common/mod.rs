@@ -11,6 +11,7 @@ pub mod data;
 pub mod link;
 pub mod participants;
 pub mod payload;
+pub mod played;
 pub mod replay;
 pub mod switching;
 pub mod viewer;
