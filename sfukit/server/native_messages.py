@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from sfukit.signaling.room_messages import SelectedLayers
+
 from sfukit.signaling.data_section import MAX_MESSAGE_BYTES
 
 SrtpChoice = Literal["auto", "gcm128", "cm80"]
@@ -333,13 +335,17 @@ class SsrcUnbound(msgspec.Struct, tag_field="type", tag="ssrc_unbound"):
 class LayerSwitched(
     msgspec.Struct, tag_field="type", tag="layer_switch", rename={"before": "from", "after": "to"}
 ):
-    """A subscription switched its encoding, or (``wait_ms`` None) could not switch as requested."""
+    """A subscription switched its encoding.
+
+    With ``wait_ms`` None it could not as requested, or other ``layers`` of it are selected.
+    """
 
     subscription: int
     before: str | None = None
     after: str | None = None
     reason: str = ""
     wait_ms: float | None = None
+    layers: SelectedLayers | None = None
 
 
 class VideoQuality(msgspec.Struct, frozen=True):
