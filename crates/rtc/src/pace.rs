@@ -61,15 +61,19 @@ impl RateSource for DrainRate {
 
 /// Rate under congestion control: 1.5 times the estimate, and a queue is sent within 250 ms.
 ///
-/// A burst takes no longer than 20 ms at the estimate, so that a thin link does not queue more.
+/// A burst takes no longer than 20 ms at the estimate, so that a thin link does not queue more. One
+/// above which more is free may take 40 ms, as a browser's: a usual frame stays one run then.
 #[derive(Clone, Copy, Debug)]
 pub struct EstimateRate {
     /// Estimate of the transport, bit/s.
     pub estimate_bps: u64,
+    /// The estimate is more than what the subscriptions want.
+    pub is_free: bool,
 }
 
 impl EstimateRate {
     const BURST_MS: u64 = 20;
+    const FREE_BURST_MS: u64 = 40;
     const MIN_BURST_BYTES: u64 = 2_500;
     const DRAIN_MS: u64 = 250;
 }
@@ -77,7 +81,11 @@ impl EstimateRate {
 impl RateSource for EstimateRate {
     fn rate(&self, load: Load) -> Rate {
         let drain_bps = load.queued_bytes as u64 * 8 * 1000 / Self::DRAIN_MS;
-        let burst_bytes = self.estimate_bps / 8 * Self::BURST_MS / 1000;
+        let burst_ms = match self.is_free {
+            true => Self::FREE_BURST_MS,
+            false => Self::BURST_MS,
+        };
+        let burst_bytes = self.estimate_bps / 8 * burst_ms / 1000;
         Rate {
             burst_bytes: burst_bytes.max(Self::MIN_BURST_BYTES),
             now_bps: (self.estimate_bps / 2 * 3).max(drain_bps),
@@ -201,12 +209,28 @@ mod tests {
         let mut pacer = Pacer::new(Time::ZERO);
         let thin = EstimateRate {
             estimate_bps: 600_000,
+            is_free: false,
         };
         let frame = rounds_of(&mut pacer, &thin, Time::from_secs(1), 500_000, 2);
         assert_eq!(frame, [2]);
         let keyframe = rounds_of(&mut pacer, &thin, Time::from_secs(2), 500_000, 40);
         assert!(keyframe.iter().all(|packets| *packets <= 3), "{keyframe:?}");
         assert!((30..=50).contains(&keyframe.len()), "{keyframe:?}");
+    }
+
+    #[test]
+    fn a_usual_frame_leaves_at_once_where_more_than_it_needs_is_free() {
+        let frames = |is_free| {
+            let estimate_bps = 2_150_000;
+            let source = EstimateRate {
+                estimate_bps,
+                is_free,
+            };
+            let mut pacer = Pacer::new(Time::ZERO);
+            rounds_of(&mut pacer, &source, Time::from_secs(1), 1_700_000, 8)
+        };
+        assert_eq!(frames(true), [8]);
+        assert_eq!(frames(false), [5, 2, 1]);
     }
 
     #[test]

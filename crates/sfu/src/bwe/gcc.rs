@@ -24,6 +24,9 @@ pub const START_BPS: f64 = 300_000.0;
 pub const FLOOR_BPS: f64 = 30_000.0;
 /// A transport that sends less than this share of its estimate is application-limited.
 const LIMITED_BELOW: f64 = 0.8;
+/// What the queue was is forgotten after so long without feedback. A video that was paused while the
+/// queue grew sends nothing that would show that it has drained.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(1);
 /// Round-trip time until one is measured.
 const FIRST_RTT: Duration = Duration::from_millis(200);
 
@@ -59,6 +62,8 @@ pub struct Gcc {
     queue: Queue,
     silence: Silence,
     trial: Trial,
+    /// When a feedback last had news.
+    informed: Time,
 }
 
 /// What a feedback newly reports.
@@ -99,6 +104,7 @@ impl Gcc {
             queue: Queue::default(),
             silence: Silence::default(),
             trial: Trial::default(),
+            informed: now,
         }
     }
 
@@ -178,6 +184,7 @@ impl Gcc {
         let Some(summary) = self.read(ledger, feedback) else {
             return;
         };
+        self.informed = now;
         self.sent.update(now, ledger.sent_bytes());
         let is_resumed = self.silence.ended(ledger.sent_packets());
         if let Some(sent_us) = summary.newest_sent_us {
@@ -218,8 +225,16 @@ impl Gcc {
         self.estimate(now, acknowledged_bps);
     }
 
-    /// Handle the silence of a receiver; call every few hundred milliseconds.
+    /// Handle the silence of a receiver and a pause of all media; call every few hundred
+    /// milliseconds.
     pub fn tick(&mut self, now: Time, ledger: &Ledger) {
+        if now.since(self.informed) >= FORGOTTEN_AFTER {
+            self.trendline.forget_usage();
+            self.queue.forget();
+        }
+        if self.silence.is_given_up(now, ledger.sent_packets()) {
+            self.probes.reset();
+        }
         if self.silence.is_due(now, ledger.sent_packets()) {
             self.aimd
                 .set_rate_bps((self.aimd.rate_bps() / 2.0).max(FLOOR_BPS));
@@ -378,8 +393,11 @@ impl Gcc {
         // Jitter makes a short probe look slow: it lowers the estimate only where nothing is known.
         let is_lower = self.is_unverified && found.is_saturated;
         self.is_unverified = false;
-        if found.rate_bps > self.aimd.rate_bps() || self.is_start {
-            self.aimd.on_probe(now, found.rate_bps, found.is_saturated);
+        // The estimate, not the rate by delay alone: a bound by loss is lifted too.
+        if found.rate_bps > self.estimate_bps || self.is_start {
+            if found.rate_bps > self.aimd.rate_bps() || self.is_start {
+                self.aimd.on_probe(now, found.rate_bps, found.is_saturated);
+            }
             self.loss.on_probe(found.rate_bps);
             self.has_passed_probe = true;
             self.is_start = false;

@@ -90,6 +90,12 @@ impl Queue {
         }
     }
 
+    /// Forget the queue: nothing was sent that could have waited in it.
+    pub fn forget(&mut self) {
+        (self.waited_ms, self.growth_ms) = (0.0, 0.0);
+        (self.is_foreign, self.changing) = (false, None);
+    }
+
     /// Return whether the queue is that of flows that fill it whatever is sent here.
     #[must_use]
     pub fn is_foreign(&self) -> bool {

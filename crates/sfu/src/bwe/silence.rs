@@ -8,6 +8,9 @@ use wire::time::Time;
 /// meanwhile and then halved in these steps.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
 const HALVED_EVERY: Duration = Duration::from_millis(500);
+/// Packets are given up where no other was sent for so long: those of a paused video are the last
+/// ones, and no receiver reports the loss of them.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(3);
 
 /// Packets that wait for feedback.
 #[derive(Debug, Default)]
@@ -16,6 +19,9 @@ pub(super) struct Silence {
     reported: u64,
     waiting: Option<Time>,
     halvings: u32,
+    /// Packets sent at the last look, and since when there are no more.
+    sent: u64,
+    idle: Option<Time>,
 }
 
 impl Silence {
@@ -28,6 +34,16 @@ impl Silence {
         self.reported = sent_packets;
         self.waiting = None;
         std::mem::take(&mut self.halvings) > 0
+    }
+
+    /// Give up the packets that wait where nothing else is sent; return whether any did.
+    pub(super) fn is_given_up(&mut self, now: Time, sent_packets: u64) -> bool {
+        if sent_packets != self.sent {
+            (self.sent, self.idle) = (sent_packets, None);
+        }
+        let idle = *self.idle.get_or_insert(now);
+        let is_silent = self.is_silent() && now.since(idle) >= GIVEN_UP_AFTER;
+        is_silent && self.ended(sent_packets)
     }
 
     /// Return whether the estimate is to be halved.

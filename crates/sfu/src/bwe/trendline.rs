@@ -86,6 +86,11 @@ impl Trendline {
         self.usage
     }
 
+    /// Forget the last state: nothing was sent since.
+    pub fn forget_usage(&mut self) {
+        self.usage = Usage::Normal;
+    }
+
     /// Return the mean delay variation between groups, ms.
     #[must_use]
     pub fn jitter_ms(&self) -> f64 {

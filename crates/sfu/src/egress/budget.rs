@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rtc::pace::EstimateRate;
+
 use super::Egress;
 use super::control::Budget;
 use crate::bwe::control::{Bandwidth, Feedback, Load};
@@ -15,6 +17,10 @@ const BUDGET_GRID: Duration = Duration::from_millis(50);
 /// The same while the start rate is left behind.
 const FIRST_BUDGETS_EVERY: Duration = Duration::from_millis(100);
 const SETTLING: Duration = Duration::from_secs(4);
+
+/// A link that loses more is sent short bursts, though nothing limits: a loss is seen by the packets
+/// after it.
+const LOSSY_ABOVE: f64 = 0.01;
 
 /// Retransmissions are taken off first, up to this part of the estimate: those that a full link
 /// causes end with the layers that filled it.
@@ -115,7 +121,13 @@ impl Egress {
             return;
         };
         let bps = estimator.update(context.now, &subscriber.control.ledger, load);
-        subscriber.control.estimate_bps = estimator.estimate_bps();
+        let is_lossy = estimator.loss().is_some_and(|loss| loss > LOSSY_ABOVE);
+        let is_free = bps.is_none() && !is_lossy;
+        let rate = |estimate_bps| EstimateRate {
+            estimate_bps,
+            is_free,
+        };
+        subscriber.control.rate = estimator.estimate_bps().map(rate);
         let was_limited = std::mem::replace(&mut budget.bps, bps).is_some();
         if was_limited || bps.is_some() {
             self.allocate_estimate(context, ingress, key);

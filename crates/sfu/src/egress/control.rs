@@ -17,8 +17,8 @@ use crate::ingress::meter::Meter;
 #[repr(C)]
 pub struct SendControl {
     pacer: Pacer,
-    /// Estimate that the pacer follows, bit/s.
-    pub estimate_bps: Option<u64>,
+    /// What the pacer follows, where there is an estimate.
+    pub rate: Option<EstimateRate>,
     /// A probe cluster is being sent.
     pub is_probing: bool,
     /// Transport-wide numbers, send times and sizes.
@@ -50,7 +50,7 @@ impl SendControl {
     pub fn new(now: Time) -> Self {
         Self {
             pacer: Pacer::new(now),
-            estimate_bps: None,
+            rate: None,
             is_probing: false,
             ledger: Ledger::new(),
             resent: Meter::default(),
@@ -60,8 +60,8 @@ impl SendControl {
     /// Start a round of sending with this load: at the estimate, or as fast as frames need where
     /// there is none.
     pub fn open(&mut self, now: Time, load: Load) {
-        match self.estimate_bps {
-            Some(estimate_bps) => self.pacer.open(now, &EstimateRate { estimate_bps }, load),
+        match self.rate {
+            Some(rate) => self.pacer.open(now, &rate, load),
             None => self.pacer.open(now, &DrainRate, load),
         }
     }

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::call::{Call, Viewer, narrow, wide};
-use super::one::{run_steps, viewed_in};
+use super::one::{run_steps, viewed};
+use super::seeds::over_seeds;
 
 /// Packets of audio that a viewer received and lost so far.
 fn audio(call: &mut Call, viewer: &Viewer) -> (u64, u64) {
@@ -33,8 +34,7 @@ fn state(call: &mut Call, viewer: &Viewer) -> (bool, String) {
 const UNKNOWN_MS: u64 = 1_000;
 
 fn paused_and_resumed(seed: u64) {
-    let call = Call::seeded(seed);
-    let (mut call, viewer, _) = viewed_in(call, true, wide(), narrow(1_000_000));
+    let (mut call, viewer, _) = viewed(seed, true, wide(), narrow(1_000_000));
     let viewers = std::slice::from_ref(&viewer);
     run_steps(&mut call, viewers, &[(1_000, 8_000), (100, UNKNOWN_MS)], 1);
     let before = audio(&mut call, &viewer);
@@ -54,5 +54,5 @@ fn paused_and_resumed(seed: u64) {
 
 #[test]
 fn video_is_paused_where_only_audio_fits_and_returns() {
-    (1..=5).for_each(paused_and_resumed);
+    over_seeds(paused_and_resumed);
 }

@@ -65,12 +65,7 @@ pub fn with(mut link: Value, more: Value) -> Value {
 }
 
 impl Call {
-    pub fn new() -> Self {
-        Self::seeded(seed())
-    }
-
-    /// Make a room whose losses and jitter are drawn with this seed.
-    pub fn seeded(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let config = Config {
             bwe: Bwe::Gcc,
             ..Config::default()
@@ -297,13 +292,6 @@ impl Call {
             }
         }
     }
-}
-
-/// The seed of losses and jitter.
-fn seed() -> u64 {
-    let given = std::env::var_os("ADAPTATION_SEED");
-    let seed = given.map(|it| it.to_str().and_then(|it| it.parse().ok()));
-    seed.map_or(1, |it| it.expect("ADAPTATION_SEED is a whole number"))
 }
 
 fn up_extensions() -> Value {

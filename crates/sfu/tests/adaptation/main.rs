@@ -2,7 +2,7 @@
 //! has to follow, RFC 8867 among them. docs/adaptation.md has the same cases in real time.
 //!
 //! `ADAPTATION_TRACE=1 cargo test --test adaptation CASE -- --nocapture` prints what was measured;
-//! `ADAPTATION_SEED=2` draws other losses and another jitter.
+//! `ADAPTATION_SEEDS=20` runs each case with more arrivals and losses.
 
 mod audio_only;
 mod call;
@@ -10,4 +10,5 @@ mod figures;
 mod net;
 mod one;
 mod repair;
+mod seeds;
 mod several;

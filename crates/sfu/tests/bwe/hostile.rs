@@ -16,15 +16,15 @@ use super::link::Link;
 const MAX_BPS: f64 = 4e6;
 
 /// A transport that sends 200 packets a second of 1,200 bytes.
-struct Sender {
-    now: Time,
-    gcc: Gcc,
-    ledger: Ledger,
+pub struct Sender {
+    pub now: Time,
+    pub gcc: Gcc,
+    pub ledger: Ledger,
     last: u16,
 }
 
 impl Sender {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let now = Time::from_secs(100);
         let mut gcc = Gcc::new(now);
         let wants = Wants {
@@ -43,21 +43,32 @@ impl Sender {
         }
     }
 
-    fn send(&mut self, packets: usize) -> &mut Self {
+    pub fn send(&mut self, packets: usize) -> &mut Self {
         for _ in 0..packets {
             self.now = self.now + Duration::from_millis(5);
-            self.last = self.ledger.sent(self.now, 1_200);
+            self.stamp();
         }
         self
     }
 
+    pub fn stamp(&mut self) {
+        self.last = self.ledger.sent(self.now, 1_200);
+    }
+
     /// Report the last `packets`, arriving at these instants of the receiver's clock.
-    fn report(&mut self, packets: u16, arrival: impl Fn(u16) -> Time) -> Vec<u8> {
+    pub fn report(&mut self, packets: u16, arrival: impl Fn(u16) -> Time) -> Vec<u8> {
+        self.report_some(packets, |nth| Some(arrival(nth)))
+    }
+
+    /// The same, with losses among them but the first.
+    pub fn report_some(&mut self, packets: u16, arrival: impl Fn(u16) -> Option<Time>) -> Vec<u8> {
         let base = self.last.wrapping_sub(packets - 1);
         let mut builder = TwccBuilder::new();
-        builder.start(base, arrival(0));
+        builder.start(base, arrival(0).expect("received"));
         for nth in 0..packets {
-            assert!(builder.push(base.wrapping_add(nth), arrival(nth)));
+            if let Some(arrived) = arrival(nth) {
+                assert!(builder.push(base.wrapping_add(nth), arrived));
+            }
         }
         let mut out = Vec::new();
         builder.write(&mut out, Ssrc(1), Ssrc(2), 0);
@@ -76,7 +87,7 @@ impl Sender {
     }
 
     /// Report honestly for a while.
-    fn warm_up(&mut self) -> &mut Self {
+    pub fn warm_up(&mut self) -> &mut Self {
         for _ in 0..30 {
             self.send(20);
             let now = self.now;

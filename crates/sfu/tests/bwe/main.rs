@@ -5,3 +5,4 @@ mod hostile;
 mod link;
 mod probes;
 mod scenarios;
+mod unblocked;

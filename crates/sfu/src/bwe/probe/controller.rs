@@ -20,7 +20,7 @@ const ABOVE_STEP: f64 = 1.18;
 /// evidence that the link has become wider, since frames of others fall into it.
 const ABOVE_FAILED_STEP: f64 = 1.6;
 const MIN_FAILED_SPAN: Duration = Duration::from_millis(120);
-const FAILED_EVERY: Duration = Duration::from_millis(2_000);
+const FAILED_EVERY: Duration = Duration::from_millis(1_000);
 /// Between two probes while a wanted step is unmet, and else.
 const UNMET_EVERY: Duration = Duration::from_millis(1_500);
 const MET_EVERY: Duration = Duration::from_secs(5);

@@ -1,0 +1,21 @@
+//! Each case over several seeds: the arrivals and losses of one run say little.
+
+/// Seeds unless `ADAPTATION_SEEDS` has another number of them.
+const SEEDS: u64 = 8;
+
+/// Run a case with each seed; return what each run measured.
+pub fn over_seeds<T>(case: impl FnMut(u64) -> T) -> Vec<T> {
+    let wanted = std::env::var("ADAPTATION_SEEDS");
+    let seeds = wanted.map_or(SEEDS, |it| it.parse().expect("a number of seeds"));
+    (1..=seeds).map(case).collect()
+}
+
+/// Return the mean of a figure over runs.
+pub fn mean<T>(runs: &[T], value: impl Fn(&T) -> f64) -> f64 {
+    runs.iter().map(value).sum::<f64>() / runs.len() as f64
+}
+
+/// Return the highest value of a figure of any run.
+pub fn most<T>(runs: &[T], value: impl Fn(&T) -> f64) -> f64 {
+    runs.iter().map(value).fold(0.0, f64::max)
+}
