@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from sfukit.signaling.room_messages import SelectedLayers
-
 from sfukit.signaling.data_section import MAX_MESSAGE_BYTES
+from sfukit.signaling.room_messages import SelectedLayers
 
 SrtpChoice = Literal["auto", "gcm128", "cm80"]
 Bwe = Literal["gcc", "loss-rtt", "remb", "none"]
