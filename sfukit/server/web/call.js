@@ -91,6 +91,11 @@ export class Call extends EventTarget {
     await session?.leave();
   }
 
+  // The network has changed: both peer connections look for new paths.
+  async restartIce() {
+    if (this.state === "joined") await this.#session?.restartIce();
+  }
+
   retryNow() {
     this.#retryTimer.skip();
   }

@@ -228,6 +228,7 @@ at("copy").addEventListener("click", () => {
   navigator.clipboard?.writeText(at("invitation-link").href).then(() => write(at("copy"), "Copied"), () => {});
 });
 addEventListener("pagehide", () => call.leave());
+addEventListener("online", () => call.restartIce().catch((error) => console.warn("ICE restart", error)));
 show();
 lobby.focus();
 
@@ -266,6 +267,7 @@ window.sfukit = {
     return call.speakers;
   },
   measure: () => call.measure(),
+  restartIce: () => call.restartIce(),
   join,
   leave,
   setLayer: (publication, layer) => call.setLayer(publication, layer),

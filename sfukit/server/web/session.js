@@ -21,8 +21,9 @@ export class Session {
   constructor(listener) {
     this.listener = listener;
     this.ended = new Promise((resolve) => (this.#end = resolve));
-    this.publishing = new PublishConnection((reason) => this.#finish(reason));
-    this.subscribing = new SubscribeConnection((reason) => this.#finish(reason));
+    const lost = (reason) => this.#finish(reason);
+    this.publishing = new PublishConnection(lost, () => this.publishing.restartIce(this.#channel));
+    this.subscribing = new SubscribeConnection(lost, () => this.subscribing.restartIce(this.#channel));
   }
 
   // options: {url, room, uid, name, codec}; tracks: [{track, source, stream}]
@@ -72,6 +73,11 @@ export class Session {
   async unpublish(tracks) {
     for (const track of tracks) this.publishing.remove(track);
     await this.publishing.renegotiate(this.#channel);
+  }
+
+  // After a change of the network: media continues on the path that works.
+  async restartIce() {
+    await Promise.all([this.publishing, this.subscribing].map((it) => it.restartIce(this.#channel)));
   }
 
   async leave() {
