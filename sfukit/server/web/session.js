@@ -15,6 +15,7 @@ export class Session {
   #statsTimer;
   #byeReason;
   #codec;
+  #held = null; // notifications between the result of `join` and the end of the first negotiation
 
   // listener: joined(result), notified(method, params), tracksChanged(), statsReceived(stats),
   // failed(error)
@@ -36,9 +37,12 @@ export class Session {
       const config = { dynacast: true };
       // without an offer: candidates are gathered from the ICE servers of the result
       const result = await this.#channel.call("join", { sid: room, uid, name, config });
+      this.#held = [];
       this.#setIceServers(result.ice_servers);
-      this.listener.joined(result);
       if (tracks.length) await this.publish(tracks);
+      this.listener.joined(result);
+      for (const notification of this.#held) this.listener.notified(...notification);
+      this.#held = null;
       this.#statsTimer = setTimeout(() => this.#requestStats(), 0);
     } catch (error) {
       this.#finish(error.reason ?? "failed");
@@ -104,6 +108,7 @@ export class Session {
     if (method === "offer") this.#answerOffer(params);
     else if (method === "ice-servers") this.#setIceServers(params.ice_servers);
     else if (method === "encodings") this.#setActiveEncodings(params);
+    else if (this.#held) this.#held.push([method, params]);
     else this.listener.notified(method, params);
   }
 
