@@ -65,6 +65,7 @@ REASONS: Mapping[str, ErrorCodes] = {
     "request_timeout": ErrorCodes(408, RpcCode.REFUSED),
     "stale_offer": ErrorCodes(409, RpcCode.STALE),
     "no_offer_outstanding": ErrorCodes(409, RpcCode.STALE),
+    "not_negotiated": ErrorCodes(409, RpcCode.STALE),
     "etag_stale": ErrorCodes(412, RpcCode.STALE),
     "etag_missing": ErrorCodes(428, RpcCode.STALE),
     "body_too_large": ErrorCodes(413, RpcCode.REFUSED),

@@ -84,7 +84,7 @@ function encodingState(row, reported) {
   const limitation = qualityLimitationText(row.qualityLimitationReason);
   const inactive = limitation ? `inactive, ${limitation}` : "inactive";
   if (row.framesSent === 0) return { text: limitation ? inactive : "no frame sent yet", good: false };
-  if (reported?.reason === "unwatched" && !reported.active) return { text: encodingStateText(reported.reason), good: true };
+  if (reported?.reason === "unwatched" && !reported.active) return { text: encodingStateText(reported.reason), good: false };
   if (!row.active || row.bitrate_bps === 0) return { text: inactive, good: false };
   if (reported && !reported.active) return { text: encodingStateText(reported.reason), good: false };
   return { text: limitation ? `active, ${limitation}` : "active", good: true };

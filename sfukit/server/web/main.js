@@ -246,6 +246,7 @@ at("copy").addEventListener("click", () => {
   navigator.clipboard?.writeText(at("invitation-link").href).then(() => write(at("copy"), "Copied"), () => {});
 });
 addEventListener("pagehide", () => call.leave());
+addEventListener("online", () => call.restartIce().catch((error) => console.warn("ICE restart", error)));
 show();
 lobby.focus();
 
@@ -284,6 +285,7 @@ window.sfukit = {
     return call.speakers;
   },
   measure: () => call.measure(),
+  restartIce: () => call.restartIce(),
   join,
   leave,
   setLayer: (publication, layer) => call.setLayer(publication, layer),

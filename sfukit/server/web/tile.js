@@ -140,10 +140,12 @@ export function isScreen({ source }) {
 
 function reasonText({ video }, layer) {
   if (!video || video.muted || !layer?.reason) return "";
-  const { rid, requested, reason, waitMs, paused } = layer;
+  const { rid, reason, waitMs, paused, layers } = layer;
+  const requested = layer.requested.layer ?? layer.requested;
   if (paused) return `Paused: ${layerSwitchText(reason)}`;
-  if (requested !== "auto" && rid && requested !== rid) return `Encoding ${requested} requested; ${rid} is received until the switch`;
+  if (typeof requested === "string" && requested !== "auto" && rid && requested !== rid) return `Encoding ${requested} requested; ${rid} is received until the switch`;
   const waited = waitMs ? ` after ${formatMilliseconds(waitMs)}` : "";
-  const received = rid ? `Encoding ${rid}` : video.rids.length ? "No encoding" : "Single encoding";
+  const encoding = rid ? `Encoding ${rid}` : video.rids.length ? "No encoding" : layers ? "Single encoding up to" : "Single encoding";
+  const received = layers ? `${encoding} S${layers.spatial} T${layers.temporal}` : encoding;
   return `${received}${waited}: ${layerSwitchText(reason)}`;
 }
