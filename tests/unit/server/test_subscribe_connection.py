@@ -18,6 +18,7 @@ from sfukit.server.native_messages import (
     Unsubscribe,
 )
 from sfukit.server.settings import Timing
+from sfukit.signaling.room_messages import SelectedLayers
 from tests.unit.server.stage import Member, RpcError, Stage, StageMaker
 from tests.unit.signaling.descriptions import answer_to
 
@@ -231,8 +232,26 @@ async def test_a_layer_switch_is_reported_with_its_reason(stage: Stage) -> None:
         "to": "q",
         "reason": "loss",
         "wait_ms": 12.5,
+        "layers": None,
     }
     assert b'sfukit_layer_switches_total{reason="loss"} 1.0' in stage.context.metrics.exposition()
+
+
+async def test_selected_layers_are_reported_but_not_counted(stage: Stage) -> None:
+    await stage.joined("ann")
+    bob = await stage.joined("bob")
+    await answer(bob)
+    command = stage.engine.commands_of(Subscribe)[1]
+    layers = SelectedLayers(1, 0, 2, 2)
+    stage.engine.emit(LayerSwitched(command.subscription, None, None, "size", None, layers))
+    note = await bob.note("layer-switch")
+    assert note["layers"] == {
+        "spatial": 1,
+        "temporal": 0,
+        "highest_spatial": 2,
+        "highest_temporal": 2,
+    }
+    assert b'reason="size"' not in stage.context.metrics.exposition()
 
 
 async def test_a_layer_that_is_not_sent_is_reported_but_not_counted(stage: Stage) -> None:
