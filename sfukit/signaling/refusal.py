@@ -35,6 +35,7 @@ REASONS: Mapping[str, ErrorCodes] = {
     "sdp_malformed": ErrorCodes(400, RpcCode.REFUSED),
     "sdpfrag_malformed": ErrorCodes(400, RpcCode.REFUSED),
     "candidate_malformed": ErrorCodes(400, RpcCode.INVALID_PARAMS),
+    "message_invalid": ErrorCodes(400, RpcCode.INVALID_PARAMS),
     "body_unreadable": ErrorCodes(400, RpcCode.REFUSED),
     "name_invalid": ErrorCodes(400, RpcCode.INVALID_PARAMS),
     "token_missing": ErrorCodes(401, RpcCode.UNAUTHORIZED),

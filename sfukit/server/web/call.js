@@ -11,7 +11,8 @@ const FINAL = new Set(["left", "replaced", "room_closed", "room_idle", "too_many
 const RETRIED = new Set(["overloaded", "draining", "max_rooms", "max_participants", "max_egress", "rate_limited", "already_joined"]);
 const MAX_ERRORS = 100;
 
-// Events: "change" (state, participants, tracks), "stats", "notice" {detail: {kind, reason, ...}}.
+// Events: "change" (state, participants, tracks), "stats", "notice" {detail: {kind, reason, ...}},
+// "message" {detail: {label, uid, name, message}} of data channels.
 export class Call extends EventTarget {
   #options;
   #session = null;
@@ -125,6 +126,11 @@ export class Call extends EventTarget {
     await this.#sendMute(kind);
   }
 
+  // Send to all others on a data channel: "chat" or "pointer".
+  async send(label, message) {
+    await this.#requireSession().channels.send(label, message);
+  }
+
   isMuted(kind) {
     return this.#mutedKinds.has(kind);
   }
@@ -187,6 +193,7 @@ export class Call extends EventTarget {
       tracksChanged: () => current() && this.#changed(),
       statsReceived: (stats) => current() && this.#statsReceived(stats),
       failed: (error) => current() && this.#failed(error),
+      messageReceived: (label, uid, message) => current() && this.#messageReceived(label, uid, message),
     };
   }
 
@@ -265,6 +272,11 @@ export class Call extends EventTarget {
     }
     this.#announce(method, params);
     this.#changed();
+  }
+
+  #messageReceived(label, uid, message) {
+    const name = this.roster.participants.find((entry) => entry.uid === uid)?.name || uid;
+    this.dispatchEvent(new CustomEvent("message", { detail: { label, uid, name, message } }));
   }
 
   #qualityChanged(quality) {

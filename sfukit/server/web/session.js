@@ -1,5 +1,6 @@
 // One session in a room: a signaling channel, a publish connection and a subscribe connection.
 
+import { Channels } from "./channels.js";
 import { PublishConnection } from "./publish.js";
 import { SignalingChannel, Unreachable } from "./signaling.js";
 import { SubscribeConnection } from "./subscribe.js";
@@ -18,13 +19,19 @@ export class Session {
   #held = null; // notifications between the result of `join` and the end of the first negotiation
 
   // listener: joined(result), notified(method, params), tracksChanged(), statsReceived(stats),
-  // failed(error)
+  // failed(error), messageReceived(label, uid, message)
   constructor(listener) {
     this.listener = listener;
     this.ended = new Promise((resolve) => (this.#end = resolve));
     const lost = (reason) => this.#finish(reason);
     this.publishing = new PublishConnection(lost, () => this.publishing.restartIce(this.#channel));
     this.subscribing = new SubscribeConnection(lost, () => this.subscribing.restartIce(this.#channel));
+    this.channels = new Channels({
+      publishing: this.publishing.pc,
+      subscribing: this.subscribing.pc,
+      renegotiate: () => this.publishing.renegotiate(this.#channel),
+      onmessage: (...message) => this.listener.messageReceived(...message),
+    });
   }
 
   // options: {url, room, uid, name, codec}; tracks: [{track, source, stream}]

@@ -2,6 +2,7 @@
 
 import { element, icon, write } from "./dom.js";
 import { LayerSelector } from "./layers.js";
+import { Pointers } from "./pointers.js";
 import { ShownSize } from "./shown-size.js";
 import { errorText, formatBitrate, formatLoss, formatMilliseconds, layerSwitchText, pauseText, sourceText } from "./texts.js";
 
@@ -24,17 +25,23 @@ export class Tile {
   #ended = null;
   #pause = null;
   #shownSize;
+  #pointers;
 
-  constructor(onlayer, onsize) {
+  // onpointer(publication, event): of a shared screen
+  constructor(onlayer, onsize, onpointer) {
     this.#shownSize = new ShownSize(this.#video, onsize);
     this.#selector = new LayerSelector((layer) => onlayer(this.#view.video.publication, layer));
     for (const [name, value] of this.#values) {
       this.#videoStats.append(element("div", {}, element("dt", {}, name), value));
     }
+    const box = element("div.video", {}, this.#video, this.#overlay, element("p.caption", {}, this.#name, this.#badges));
+    this.#pointers = new Pointers(box, this.#video, (event) => {
+      if (this.#view?.video && isScreen(this.#view.video)) onpointer(this.#view.video.publication, event);
+    });
     this.root = element(
       "article.tile",
       {},
-      element("div.video", {}, this.#video, this.#overlay, element("p.caption", {}, this.#name, this.#badges)),
+      box,
       element("div.stats", {}, this.#videoStats, this.#selector.root, this.#audioStats, this.#reason),
     );
   }
@@ -74,6 +81,10 @@ export class Tile {
     write(this.#audioStats, audio ? `audio ${formatBitrate(audio.bitrate_bps)} · packet loss ${formatLoss(audio.loss)}` : "");
     this.#audioStats.hidden = !audio;
     this.#showOverlay();
+  }
+
+  showPointer(uid, name, event) {
+    this.#pointers.show(uid, name, event);
   }
 
   set muted(muted) {
@@ -121,6 +132,10 @@ export class Tile {
     if (this.#lastFrame.framesDecoded <= 0) return "waiting for the first frame";
     return performance.now() - this.#lastFrame.at_ms > FROZEN_AFTER_MS ? "video frozen" : "";
   }
+}
+
+export function isScreen({ source }) {
+  return source.startsWith("screen");
 }
 
 function reasonText({ video }, layer) {
