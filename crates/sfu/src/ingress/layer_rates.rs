@@ -194,7 +194,7 @@ impl Measured {
     }
 }
 
-/// List decode targets by their layers, none where there is one, or too many of them.
+/// List decode targets by their layers, none where there is a single one.
 fn of_targets(targets: &DecodeTargets) -> Vec<Measured> {
     if targets.count < 2 {
         return Vec::new();
@@ -224,6 +224,8 @@ fn spread(measured: &[Measured]) -> Vec<Measured> {
 
 #[cfg(test)]
 mod tests {
+    use rtc::codec::{Codec, describe};
+
     use super::*;
 
     fn measured(spatial_layers: u8, temporal_layers: u8) -> Vec<Measured> {
@@ -231,6 +233,41 @@ mod tests {
             .flat_map(|spatial| (0..temporal_layers).map(move |temporal| (spatial, temporal)));
         let layer = |(spatial, temporal)| Layer { spatial, temporal };
         layers.map(|it| Measured::new(layer(it), None)).collect()
+    }
+
+    #[test]
+    fn layers_of_vp9_are_counted_in_flexible_and_in_non_flexible_mode() {
+        // RFC 9628 section 4.2: I, P, L, B, E; F in flexible mode, which has no TL0PICIDX.
+        for flexible in [0x10, 0] {
+            let mut rates = LayerRates::default();
+            for nth in 0..40_u8 {
+                for spatial in 0..2 {
+                    let (first, temporal) = (u8::from(nth > 0) << 6, nth % 2);
+                    let flags = 0x80 | first | 0x20 | 0x0c | flexible;
+                    let references: &[u8] = match (flexible, nth) {
+                        (0, _) => &[7],
+                        (_, 0) => &[],
+                        _ => &[0x02],
+                    };
+                    let indices = temporal << 5 | spatial << 1;
+                    let payload = [&[flags, nth, indices], references, &[0xaa]].concat();
+                    let described = describe(Codec::Vp9, &payload, spatial == 1);
+                    let len = 300 * (1 + usize::from(spatial)) - OVERHEAD;
+                    rates.count(&described.info, None, None, len);
+                }
+            }
+            let layers = rates.list();
+            let names: Vec<_> = layers.iter().map(|it| it.layer).collect();
+            let expected = [(0, 0), (0, 1), (1, 0), (1, 1)];
+            assert_eq!(
+                names,
+                expected.map(|(spatial, temporal)| Layer { spatial, temporal })
+            );
+            let shares: Vec<_> = layers.iter().map(|it| rates.bps(it, 600_000)).collect();
+            for (share, expected) in shares.iter().zip([100_000, 200_000, 300_000, 600_000]) {
+                assert!(share.abs_diff(expected) < 20_000, "{flexible} {shares:?}");
+            }
+        }
     }
 
     #[test]
