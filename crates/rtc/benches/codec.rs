@@ -1,33 +1,17 @@
 //! What one packet costs in describing, placing and rewriting: ns and allocations per operation.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "../tests/common/counting.rs"]
+mod counting;
+
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use counting::Counting;
 use rtc::codec::{Codec, Described, Rewriter, describe, picture_id};
 use rtc::outbound::sequence::{Forward, SequenceMap, Shift};
 use rtc::timeline::{SourceClock, Timeline};
 use wire::time::Time;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to the system allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller holds the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller holds the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -56,13 +40,13 @@ fn measure(name: &str, count: u64, mut op: impl FnMut(u64)) {
     let mut rounds = Vec::new();
     let mut allocations = 0;
     for round in 0..5 {
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = Counting::allocations();
         let start = Instant::now();
         for i in 0..count {
             op(round * count + i);
         }
         rounds.push(start.elapsed().as_nanos() as f64 / count as f64);
-        allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        allocations = Counting::allocations() - before;
     }
     rounds.sort_by(f64::total_cmp);
     let per_op = allocations as f64 / count as f64;

@@ -24,6 +24,8 @@ struct Pair {
     random: fastrand::Rng,
     /// Messages are taken from the associations.
     is_taking: bool,
+    /// Changes packets on their way.
+    change: fn(&mut [u8]),
 }
 
 impl Pair {
@@ -43,6 +45,7 @@ impl Pair {
             loss: 0,
             random: fastrand::Rng::with_seed(seed),
             is_taking: true,
+            change: |_| {},
         }
     }
 
@@ -88,7 +91,8 @@ impl Pair {
             while let Some(event) = self.ends[from].poll_event() {
                 self.events[from].push(event);
             }
-            while let Some(packet) = self.ends[from].poll_transmit() {
+            while let Some(mut packet) = self.ends[from].poll_transmit() {
+                (self.change)(&mut packet);
                 if self.random.u8(0..100) >= self.loss {
                     self.ways[1 - from].push((self.now + self.delay, packet));
                 }
@@ -260,6 +264,32 @@ fn a_message_above_the_limit_is_not_sent() {
     let (now, large) = (pair.now, vec![1; MAX_MESSAGE_BYTES + 1]);
     let refused = pair.ends[0].send(now, id, false, &large);
     assert_eq!(refused, Err(SendError::TooLarge));
+}
+
+/// Clear the flag that ends a message in the DATA chunk at the start of a packet; among the
+/// associations here packets have no checksum (RFC 9653).
+fn never_end(packet: &mut [u8]) {
+    if let Some([0, flags]) = packet.get_mut(12..14) {
+        *flags &= !1;
+    }
+}
+
+#[test]
+fn a_message_that_never_ends_ends_the_association_within_the_window() {
+    let mut pair = Pair::connected(11);
+    let id = pair.open(0, &labelled("endless"));
+    pair.run(Duration::from_secs(1));
+    pair.change = never_end;
+    for _ in 0..400 {
+        let now = pair.now;
+        // Refused where the queue is full.
+        let _ = pair.ends[0].send(now, id, false, &[1; 100_000]);
+        pair.run(Duration::from_millis(100));
+    }
+    let ended = AssociationEvent::Ended(CloseReason::MessageTooLarge);
+    assert_eq!(pair.events[1].last(), Some(&ended));
+    assert!(pair.messages(1).is_empty());
+    assert_eq!(pair.ends[1].poll_timeout(), None);
 }
 
 #[test]

@@ -1,30 +1,12 @@
 //! Sealing and opening a packet allocates nothing once a stream is known.
 
+#[path = "common/counting.rs"]
+mod counting;
+
+use counting::Counting;
 use rtc::srtp::{MasterKey, Opener, Profile, Sealer};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use wire::id::Ssrc;
 use wire::rtp::Header;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is handed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promise is the one asked for here.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -50,8 +32,8 @@ fn no_allocation_per_packet() {
             opener.open_rtcp(&mut packet[..len]).unwrap();
         };
         pass(0);
-        let before = ALLOCATIONS.get();
+        let before = Counting::allocations();
         (1..70_000).for_each(&mut pass);
-        assert_eq!(ALLOCATIONS.get(), before, "{}", profile.name());
+        assert_eq!(Counting::allocations(), before, "{}", profile.name());
     }
 }

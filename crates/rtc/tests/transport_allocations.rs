@@ -2,35 +2,13 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use common::counting::Counting;
 use common::pair::{Pair, Setup};
 use rtc::outbox::Outbox;
 use rtc::srtp::{Profile, SealStream};
 use rtc::transport::{Received, Transport};
 use wire::id::{PayloadType, Ssrc};
 use wire::rtp::NewHeader;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -78,7 +56,7 @@ fn media_packets_allocate_nothing() {
         let mut before = 0;
         for round in 0..20 {
             if round == 5 {
-                before = ALLOCATIONS.get();
+                before = Counting::allocations();
             }
             out.clear();
             write_round(
@@ -96,6 +74,6 @@ fn media_packets_allocate_nothing() {
                 assert!(server.poll_timeout().is_some());
             }
         }
-        assert_eq!(ALLOCATIONS.get() - before, 0, "{}", profile.name());
+        assert_eq!(Counting::allocations() - before, 0, "{}", profile.name());
     }
 }

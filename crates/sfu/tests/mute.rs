@@ -5,17 +5,6 @@ mod common;
 use common::payload::read_vp8;
 use common::*;
 
-fn playing() -> (World, usize, Sub) {
-    let mut world = World::default();
-    let room = world.open_room();
-    let publisher = world.connect(room);
-    let subscriber = world.connect(room);
-    let camera = world.publish(publisher, Codec::Vp8, &[]);
-    let sub = world.subscribe(subscriber, camera);
-    world.run_for(ms(1_000));
-    (world, camera, sub)
-}
-
 fn set_muted(world: &mut World, camera: usize, muted: bool) {
     let publication = world.cameras[camera].publication;
     world.command(Request::SetMuted { publication, muted });
@@ -44,7 +33,7 @@ fn assert_resumed(world: &World, sub: Sub, before: usize) {
 
 #[test]
 fn a_muted_publication_is_not_sent_and_resumes_at_a_keyframe() {
-    let (mut world, camera, sub) = playing();
+    let (mut world, camera, sub) = World::playing();
     set_muted(&mut world, camera, true);
     world.run_for(ms(50));
     let before = received(&world, sub);

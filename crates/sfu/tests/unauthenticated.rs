@@ -12,17 +12,6 @@ fn unknown_address() -> SocketAddr {
     "203.0.113.66:6666".parse().expect("address")
 }
 
-fn playing() -> (World, usize, Sub) {
-    let mut world = World::default();
-    let room = world.open_room();
-    let publisher = world.connect(room);
-    let subscriber = world.connect(room);
-    let camera = world.publish(publisher, Codec::Vp8, &[]);
-    let sub = world.subscribe(subscriber, camera);
-    world.run_for(ms(1_000));
-    (world, camera, sub)
-}
-
 /// No packet was lost, and no other packet arrived.
 fn assert_undisturbed(world: &mut World, camera: usize, sub: Sub) {
     world.run_for(ms(1_000));
@@ -66,7 +55,7 @@ fn check(ufrag: &str, key: Option<&str>) -> Vec<u8> {
 
 #[test]
 fn garbage_from_anywhere() {
-    let (mut world, camera, sub) = playing();
+    let (mut world, camera, sub) = World::playing();
     let publisher = world.clients[world.cameras[camera].client].address;
     let mut random = sfu::context::Random(7);
     for nth in 0..2_000_u64 {
@@ -88,7 +77,7 @@ fn garbage_from_anywhere() {
 
 #[test]
 fn truncated_or_changed_datagrams() {
-    let (mut world, camera, sub) = playing();
+    let (mut world, camera, sub) = World::playing();
     let client = world.cameras[camera].client;
     let seen = record(&mut world, Direction::Up, client);
     world.run_for(ms(500));
@@ -114,7 +103,7 @@ fn truncated_or_changed_datagrams() {
 
 #[test]
 fn replayed_datagrams() {
-    let (mut world, camera, sub) = playing();
+    let (mut world, camera, sub) = World::playing();
     let client = world.cameras[camera].client;
     let seen = record(&mut world, Direction::Up, client);
     world.run_for(ms(500));
@@ -135,7 +124,7 @@ fn replayed_datagrams() {
 
 #[test]
 fn checks_with_an_unknown_ufrag_are_not_answered() {
-    let (mut world, camera, sub) = playing();
+    let (mut world, camera, sub) = World::playing();
     let runs = world.runs.len();
     let now = world.now;
     for _ in 0..10 {
@@ -154,7 +143,7 @@ fn checks_with_an_unknown_ufrag_are_not_answered() {
 
 #[test]
 fn checks_without_the_password_validate_nothing() {
-    let (mut world, camera, sub) = playing();
+    let (mut world, camera, sub) = World::playing();
     let client = world.cameras[camera].client;
     let ufrag = world.clients[client].remote.ufrag.clone();
     let seen = record(&mut world, Direction::Up, client);
@@ -209,7 +198,7 @@ fn a_peer_with_another_certificate_is_refused() {
 fn rtcp_about_streams_of_others_changes_nothing() {
     use wire::id::Ssrc;
     use wire::rtcp::write;
-    let (mut world, camera, sub) = playing();
+    let (mut world, camera, sub) = World::playing();
     let room = world.clients[sub.client].room;
     let other = world.connect(room);
     world.cameras[camera].keyframe_requests.clear();

@@ -7,6 +7,7 @@
 // Every test file compiles this for itself and uses only a part.
 #![allow(dead_code)]
 
+pub mod counting;
 pub mod link;
 pub mod lite;
 pub mod network;

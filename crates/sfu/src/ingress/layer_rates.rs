@@ -10,7 +10,7 @@ use wire::dependency::Indication;
 
 use super::wire_rate::OVERHEAD;
 
-/// Most layers that are distinguished; an encoding with more of them is sent as a whole.
+/// Most layers that are distinguished; of more of them, those between are left out.
 pub const MAX_LAYERS: usize = 16;
 /// Layers that payload descriptors can have; higher ones count as the highest.
 const MAX_PLAIN: Layer = Layer {
@@ -194,14 +194,94 @@ impl Measured {
     }
 }
 
-/// List decode targets by their layers, none where there is one, or too many of them.
+/// List decode targets by their layers, none where there is a single one.
 fn of_targets(targets: &DecodeTargets) -> Vec<Measured> {
-    if targets.count < 2 || usize::from(targets.count) > MAX_LAYERS {
+    if targets.count < 2 {
         return Vec::new();
     }
     let measured = (0..targets.count).map(|it| Measured::new(targets.layer(it), Some(it)));
     let mut measured: Vec<Measured> = measured.collect();
     measured.sort_by_key(|it| it.layer);
     measured.dedup_by_key(|it| it.layer);
-    measured
+    match measured.len() > MAX_LAYERS {
+        true => spread(&measured),
+        false => measured,
+    }
+}
+
+/// Return the lowest and the highest temporal layer of each spatial layer, and as many between them as
+/// are distinguished, so that a descriptor of many decode targets costs no more than others.
+fn spread(measured: &[Measured]) -> Vec<Measured> {
+    let of_spatial = || measured.chunk_by(|one, other| one.layer.spatial == other.layer.spatial);
+    let each = MAX_LAYERS / of_spatial().count().clamp(1, MAX_LAYERS / 2);
+    let kept = of_spatial().flat_map(|layers| {
+        let count = layers.len().min(each);
+        let steps = count.saturating_sub(1).max(1);
+        (0..count).map(move |nth| layers[nth * (layers.len() - 1) / steps])
+    });
+    kept.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rtc::codec::{Codec, describe};
+
+    use super::*;
+
+    fn measured(spatial_layers: u8, temporal_layers: u8) -> Vec<Measured> {
+        let layers = (0..spatial_layers)
+            .flat_map(|spatial| (0..temporal_layers).map(move |temporal| (spatial, temporal)));
+        let layer = |(spatial, temporal)| Layer { spatial, temporal };
+        layers.map(|it| Measured::new(layer(it), None)).collect()
+    }
+
+    #[test]
+    fn layers_of_vp9_are_counted_in_flexible_and_in_non_flexible_mode() {
+        // RFC 9628 section 4.2: I, P, L, B, E; F in flexible mode, which has no TL0PICIDX.
+        for flexible in [0x10, 0] {
+            let mut rates = LayerRates::default();
+            for nth in 0..40_u8 {
+                for spatial in 0..2 {
+                    let (first, temporal) = (u8::from(nth > 0) << 6, nth % 2);
+                    let flags = 0x80 | first | 0x20 | 0x0c | flexible;
+                    let references: &[u8] = match (flexible, nth) {
+                        (0, _) => &[7],
+                        (_, 0) => &[],
+                        _ => &[0x02],
+                    };
+                    let indices = temporal << 5 | spatial << 1;
+                    let payload = [&[flags, nth, indices], references, &[0xaa]].concat();
+                    let described = describe(Codec::Vp9, &payload, spatial == 1);
+                    let len = 300 * (1 + usize::from(spatial)) - OVERHEAD;
+                    rates.count(&described.info, None, None, len);
+                }
+            }
+            let layers = rates.list();
+            let names: Vec<_> = layers.iter().map(|it| it.layer).collect();
+            let expected = [(0, 0), (0, 1), (1, 0), (1, 1)];
+            assert_eq!(
+                names,
+                expected.map(|(spatial, temporal)| Layer { spatial, temporal })
+            );
+            let shares: Vec<_> = layers.iter().map(|it| rates.bps(it, 600_000)).collect();
+            for (share, expected) in shares.iter().zip([100_000, 200_000, 300_000, 600_000]) {
+                assert!(share.abs_diff(expected) < 20_000, "{flexible} {shares:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_many_layers_the_lowest_and_the_highest_are_kept() {
+        for spatial_layers in 1..=4 {
+            let kept = spread(&measured(spatial_layers, 8));
+            assert!(kept.len() <= MAX_LAYERS, "{}", kept.len());
+            assert!(kept.is_sorted_by_key(|it| it.layer));
+            for spatial in 0..spatial_layers {
+                let own = kept.iter().filter(|it| it.layer.spatial == spatial);
+                let temporal: Vec<u8> = own.map(|it| it.layer.temporal).collect();
+                assert_eq!((temporal[0], temporal.last()), (0, Some(&7)));
+                assert!(temporal.is_sorted() && temporal.len() >= 4, "{temporal:?}");
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 pub mod camera;
 pub mod client;
+#[path = "../../../rtc/tests/common/counting.rs"]
 pub mod counting;
 pub mod data;
 #[path = "../../../rtc/tests/common/link.rs"]

@@ -57,6 +57,18 @@ pub struct Sub {
 }
 
 impl World {
+    /// A camera and a subscriber who has watched it for a second.
+    pub fn playing() -> (Self, usize, Sub) {
+        let mut world = Self::default();
+        let room = world.open_room();
+        let publisher = world.connect(room);
+        let subscriber = world.connect(room);
+        let camera = world.publish(publisher, Codec::Vp8, &[]);
+        let sub = world.subscribe(subscriber, camera);
+        world.run_for(Duration::from_secs(1));
+        (world, camera, sub)
+    }
+
     pub fn open_room(&mut self) -> u32 {
         let room = self.fresh_id();
         self.command(Request::OpenRoom { room });
