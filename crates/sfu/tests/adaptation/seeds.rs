@@ -5,8 +5,9 @@ const SEEDS: u64 = 8;
 
 /// Run a case with each seed; return what each run measured.
 pub fn over_seeds<T>(case: impl FnMut(u64) -> T) -> Vec<T> {
-    let wanted = std::env::var("ADAPTATION_SEEDS");
-    let seeds = wanted.map_or(SEEDS, |it| it.parse().expect("a number of seeds"));
+    let wanted = std::env::var_os("ADAPTATION_SEEDS");
+    let wanted = wanted.map(|it| it.to_str().and_then(|it| it.parse().ok()));
+    let seeds = wanted.map_or(SEEDS, |it| it.expect("ADAPTATION_SEEDS is a whole number"));
     (1..=seeds).map(case).collect()
 }
 
