@@ -11,7 +11,7 @@ MIRRORS := $(shell sed -n 's|.*include_str!("../../../\(.*\)").*|\1|p' crates/na
 RUST   := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock $(MIRRORS)
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench adaptation layers compare-janus ruler fuzz nat-kinds nat-study rfc8867 performance-chart wheel clips lock clean
+.PHONY: help toolchain setup demo test test-fast test-python check check-style check-types check-rust bench adaptation layers data-channels compare-janus ruler fuzz nat-kinds nat-study rfc8867 performance-chart wheel clips lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,10 @@ bench: setup ## the table of figures, kept as JSON under bench/; ROWS="broadcast
 
 layers: setup ## VP9 and AV1 with SVC from Chromium to a viewer on a narrow link, 3 minutes; docs/layers.md has the tables
 	$(BIN)/python -m tests.interop.layer_link
+
+RECEIVERS ?= 100
+data-channels: setup ## messages and bulk data between participants of Chromium, 1 minute; RECEIVERS=100
+	$(BIN)/python -m tests.interop.measure_data_channels $(RECEIVERS)
 
 BWE ?= gcc
 adaptation: setup ## cases of narrow and lossy links, 20 minutes an estimator, into docs/adaptation.md; CASE="1m 5.1", BWE="gcc none"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from sfukit.signaling.data_section import MAX_MESSAGE_BYTES
+from sfukit.signaling.room_messages import SelectedLayers
 
 SrtpChoice = Literal["auto", "gcm128", "cm80"]
 Bwe = Literal["gcc", "loss-rtt", "remb", "none"]
@@ -333,13 +334,17 @@ class SsrcUnbound(msgspec.Struct, tag_field="type", tag="ssrc_unbound"):
 class LayerSwitched(
     msgspec.Struct, tag_field="type", tag="layer_switch", rename={"before": "from", "after": "to"}
 ):
-    """A subscription switched its encoding, or (``wait_ms`` None) could not switch as requested."""
+    """A subscription switched its encoding.
+
+    With ``wait_ms`` None it could not as requested, or other ``layers`` of it are selected.
+    """
 
     subscription: int
     before: str | None = None
     after: str | None = None
     reason: str = ""
     wait_ms: float | None = None
+    layers: SelectedLayers | None = None
 
 
 class VideoQuality(msgspec.Struct, frozen=True):

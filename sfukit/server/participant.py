@@ -408,7 +408,7 @@ class Participant:
         self._notify("subscription-ended", {"publication": publication, "reason": reason})
 
     def on_layer_switch(self, subscription: Subscription, event: LayerSwitched) -> None:
-        """Notify the participant that a subscription switched its encoding."""
+        """Notify the participant that a subscription switched its encoding or layers."""
         number = subscription.publication.number
         self.log.info(
             "layer_switch",
@@ -417,7 +417,9 @@ class Participant:
             after=event.after,
             reason=event.reason,
         )
-        switch = LayerSwitch(number, event.before, event.after, event.reason, event.wait_ms)
+        switch = LayerSwitch(
+            number, event.before, event.after, event.reason, event.wait_ms, event.layers
+        )
         self._notify("layer-switch", switch)
 
     def on_quality(self, quality: QualityNotification) -> None:

@@ -142,6 +142,12 @@ class Methods:
         await self._subscribe_connection().answer(answer, params.version)
         return {}
 
+    async def restart_ice(self, _raw: msgspec.Raw) -> dict[str, Any]:
+        """Offer other ICE credentials on the subscribe connection."""
+        self.core.require_engine()
+        self._subscribe_connection().restart_ice()
+        return {}
+
     async def trickle(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Validate a candidate; ICE lite does not use it (RFC 8445 section 2.5)."""
         params = _trickle.decode(raw)
@@ -336,6 +342,7 @@ _METHODS: dict[str, Method] = {
     "join": Methods.join,
     "offer": Methods.offer,
     "answer": Methods.answer,
+    "restart-ice": Methods.restart_ice,
     "trickle": Methods.trickle,
     "subscribe": Methods.subscribe,
     "unsubscribe": Methods.unsubscribe,

@@ -19,6 +19,7 @@ from sfukit.server.native_messages import (
     LayerSwitched,
     OpenTransport,
     Preference,
+    RestartIce,
     SetData,
     SetLastN,
     SetRemote,
@@ -114,8 +115,8 @@ class SubscribeConnection:
         self._worker = worker
         self._owner = owner
         self._automatic = automatic
-        self._local = core.local_transport(worker, owner.local_address)
-        self._offers = SubscribeOffers(self._local)
+        local = core.local_transport(worker, owner.local_address)
+        self._offers = SubscribeOffers(local)
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._has_remote = False
@@ -129,7 +130,7 @@ class SubscribeConnection:
         opening = OpenTransport(
             room=room,
             transport=self.transport,
-            local=to_ice_credentials(self._local.credentials),
+            local=to_ice_credentials(local.credentials),
             data=data,
         )
         core.engine.send(worker, [opening])
@@ -206,6 +207,17 @@ class SubscribeConnection:
         self._started = True
         self._schedule_offer(0)
 
+    def restart_ice(self) -> None:
+        """Offer other ICE credentials; media continues on the present path until the answer."""
+        if not self._has_remote:
+            raise Refusal(
+                "not_negotiated", "answer the first offer of the subscribe connection before"
+            )
+        self._offers.restart_ice(
+            self._core.local_transport(self._worker, self._owner.local_address)
+        )
+        self._schedule_offer(0)
+
     async def answer(self, answer: sdp.Session, version: int | None) -> None:
         """Apply an answer: add its accepted subscriptions to the engine."""
         answered = self._offers.answer(answer, version)
@@ -221,6 +233,10 @@ class SubscribeConnection:
             self._has_remote = True
             self._owner.start_connect_timeout(self.transport)
             commands.append(SetRemote(transport=self.transport, remote=remote_of(answered.remote)))
+        elif answered.restarted is not None and answered.remote is not None:
+            credentials = to_ice_credentials(answered.restarted.credentials)
+            remote = remote_of(answered.remote)
+            commands.append(RestartIce(self.transport, credentials, remote))
         commands += self._data_commands(answered.data_message_bytes)
         started = [self._start(accepted) for accepted in answered.accepted]
         try:

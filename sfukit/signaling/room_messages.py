@@ -266,14 +266,27 @@ class DataChannelError(msgspec.Struct):
     detail: str
 
 
+class SelectedLayers(msgspec.Struct, frozen=True):
+    """The layers of an encoding that a subscription gets, and the highest that there are."""
+
+    spatial: int
+    temporal: int
+    highest_spatial: int
+    highest_temporal: int
+
+
 class LayerSwitch(msgspec.Struct, rename={"before": "from", "after": "to"}):
-    """A subscription changed its encoding or (without ``wait_ms``) could not, as requested."""
+    """A subscription changed its encoding.
+
+    Without ``wait_ms`` it could not as requested, or other ``layers`` of it are selected.
+    """
 
     publication: int
     before: str | None
     after: str | None
     reason: str
     wait_ms: float | None
+    layers: SelectedLayers | None = None
 
 
 class VideoQuality(msgspec.Struct):

@@ -114,12 +114,14 @@ class Answered(msgspec.Struct, frozen=True):
 
     ``accepted`` are new tracks; ``refused`` ones may have been sent before.
     ``data_message_bytes``: the longest message for the peer's data channels, None without them.
+    ``restarted``: the server's side of an ICE restart that the answer completes.
     """
 
     remote: RemoteParameters | None
     accepted: list[Accepted]
     refused: list[Track]
     data_message_bytes: int | None = None
+    restarted: LocalTransport | None = None
 
 
 class SubscribeOffers:
@@ -129,6 +131,8 @@ class SubscribeOffers:
         self.version = 0
         self.outstanding = False
         self._local = local
+        self._answered_local = local  # of the last answer: another one is an ICE restart
+        self._offered_local = local
         self._remote: RemoteParameters | None = None
         self._slots: list[Slot] = []
         self._next_mid = 0
@@ -136,7 +140,15 @@ class SubscribeOffers:
     @property
     def changed(self) -> bool:
         """Whether an offer is needed (W3C negotiation-needed flag)."""
+        if self._local is not self._offered_local:
+            return True
         return any(slot.phase in (Phase.NEW, Phase.ENDING) for slot in self._slots)
+
+    def restart_ice(self, local: LocalTransport) -> None:
+        """Offer other ICE credentials and candidates (RFC 8839 section 4.4.1.1.1)."""
+        self._local = local
+        for slot in self._slots:
+            slot.text = ""
 
     @property
     def has_data(self) -> bool:
@@ -192,6 +204,7 @@ class SubscribeOffers:
         """Write the next offer; it is outstanding until ``answer``."""
         self.version += 1
         self.outstanding = True
+        self._offered_local = self._local
         for slot in self._slots:
             slot.offered, slot.offered_mid = slot.phase, slot.mid
             slot.text = slot.text or self._section(slot)
@@ -215,6 +228,9 @@ class SubscribeOffers:
         remote = remote_of_answer(answer, self._remote) if in_use else None
         self._remote = remote or self._remote
         self.outstanding = False
+        is_restart = in_use and self._offered_local is not self._answered_local
+        restarted = self._offered_local if is_restart else None
+        self._answered_local = self._offered_local
         accepted: list[Accepted] = []
         refused: list[Track] = []
         data = None
@@ -224,7 +240,7 @@ class SubscribeOffers:
                 data = peer_message_bytes(media) if is_data_channels(media) else None
             else:
                 self._settle(slot, media, answer.mixed_extensions, accepted, refused)
-        return Answered(remote, accepted, refused, data)
+        return Answered(remote, accepted, refused, data, restarted)
 
     def _settle(
         self,

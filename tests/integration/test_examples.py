@@ -81,3 +81,24 @@ async def test_the_room_is_watched(server: Server) -> None:
     finally:
         watcher.terminate()
         await watcher.communicate()
+
+
+async def test_two_chat_by_a_data_channel(server: Server) -> None:
+    command = [sys.executable, EXAMPLES / "data_channel.py", server.websocket, "chat"]
+    pipe = asyncio.subprocess.PIPE
+    bob, ann = [
+        await asyncio.create_subprocess_exec(*command, uid, stdin=pipe, stdout=pipe)
+        for uid in ("bob", "ann")
+    ]
+    try:
+        for chat in (bob, ann):
+            assert chat.stdout is not None
+            assert await asyncio.wait_for(chat.stdout.readline(), LINE_S) == b"connected\n"
+        assert ann.stdin is not None
+        assert bob.stdout is not None
+        ann.stdin.write("grüße\n".encode())
+        assert (await asyncio.wait_for(bob.stdout.readline(), LINE_S)).decode() == "ann: grüße\n"
+    finally:
+        for chat in (bob, ann):
+            chat.terminate()
+            await chat.communicate()

@@ -11,6 +11,7 @@ from typing import Any
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from websockets.asyncio.client import ClientConnection, connect
 
+from sfukit.loadgen.latency.independent.forwarder import Forwarder
 from tests.interop.peers import connected
 
 ANSWER_S = 20.0
@@ -23,8 +24,11 @@ class RpcError(AssertionError):
 class Participant:
     """One participant with its two peer connections."""
 
-    def __init__(self, socket: ClientConnection, uid: str, *, passive: bool) -> None:
+    def __init__(
+        self, socket: ClientConnection, uid: str, *, passive: bool, path: Forwarder | None
+    ) -> None:
         self.uid = uid
+        self._path = path
         self._passive = passive
         self.publishing = RTCPeerConnection()
         self.subscribing = RTCPeerConnection()
@@ -111,7 +115,8 @@ class Participant:
         while True:
             offer = await self._offers.get()
             connection = self.subscribing
-            await connection.setRemoteDescription(RTCSessionDescription(offer["sdp"], "offer"))
+            offered = await self._path.remote(offer["sdp"]) if self._path else offer["sdp"]
+            await connection.setRemoteDescription(RTCSessionDescription(offered, "offer"))
             if self._passive:
                 take_dtls_server_role(connection)
             await connection.setLocalDescription(await connection.createAnswer())
@@ -143,11 +148,11 @@ def take_dtls_server_role(connection: RTCPeerConnection) -> None:
 
 @contextlib.asynccontextmanager
 async def participant(
-    websocket: str, uid: str, *, passive: bool = False
+    websocket: str, uid: str, *, passive: bool = False, path: Forwarder | None = None
 ) -> AsyncIterator[Participant]:
-    """Connect to a server as `uid`, without joining."""
+    """Connect to a server as `uid`, without joining; its subscriptions pass `path`."""
     async with connect(websocket, subprotocols=["sfukit.jsonrpc"], proxy=None) as socket:  # type: ignore[list-item]
-        client = Participant(socket, uid, passive=passive)
+        client = Participant(socket, uid, passive=passive, path=path)
         try:
             yield client
         finally:

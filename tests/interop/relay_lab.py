@@ -92,6 +92,8 @@ def _linked() -> Iterator[tuple[Namespace, Namespace]]:
         ip("-netns", names[0], "link", "add", "eth0", "type", "veth", *peer)
         for name, address, other in zip(names, (CLIENT, SERVERS), (SERVERS, CLIENT), strict=True):
             ip("-netns", name, "address", "add", f"{address}/24", "dev", "eth0")
+            # an address that is assigned later would be a change of network, which aborts requests
+            ip("-netns", name, "link", "set", "eth0", "addrgenmode", "none")
             ip("-netns", name, "link", "set", "eth0", "up")
             ip("-netns", name, "route", "add", "default", "via", other)
         yield Namespace(names[0], CLIENT), Namespace(names[1], SERVERS)

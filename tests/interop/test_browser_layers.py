@@ -38,6 +38,12 @@ ENCRYPT = """() => {
 }"""
 DESCRIPTIONS = """() => connections.flatMap((pc) =>
   [pc.currentLocalDescription?.sdp, pc.currentRemoteDescription?.sdp].filter(Boolean))"""
+SELECT = """(legend, value) => {
+  const rows = [...document.querySelectorAll(".layers")].filter((row) => row.checkVisibility());
+  const row = rows.find((row) => row.querySelector("legend").textContent === legend);
+  row?.querySelector(`input[value="${value}"]`)?.click();
+  return row ? [...row.querySelectorAll("label")].map((label) => label.textContent) : null;
+}"""
 VIDEO = """async () => {
   await sfukit.measure();
   return sfukit.streams.find(({ kind }) => kind === "video") ?? null;
@@ -147,3 +153,37 @@ async def test_the_page_offers_the_codecs_that_the_browser_encodes(
     assert [value for value, _ in offered] == ["vp8", "h264", "vp9", "av1"]
     assert not dict(offered)["vp8"]
     assert not dict(offered)["vp9"]
+
+
+async def selected(page: Page, legend: str, value: str) -> list[str]:
+    """Click a button of a selector, once it is shown; return the texts of all its buttons."""
+    for _ in range(int(WITHIN_S * 10)):
+        if texts := await page.run(SELECT, legend, value):
+            return [str(text) for text in texts]
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"no selector {legend!r}")
+
+
+async def test_layers_are_selected_by_the_buttons_of_a_tile(
+    browser: Browser, server: Server
+) -> None:
+    publisher = await joined(browser, server, "buttons", "canvas", "vp9")
+    viewer = await joined(browser, server, "buttons", "none")
+    assert await selected(viewer, "Spatial layer", "0") == ["auto", "S0", "S1", "S2"]
+    row = await decoded(viewer, WIDTHS[0])
+    assert row["layer"]["layers"]["spatial"] == 0
+    assert await selected(viewer, "Temporal layer", "0") == ["auto", "T0", "T1", "T2"]
+    await shows_fewer_frames(viewer)
+    row = await viewer.run(VIDEO)
+    assert row["layer"]["requested"] == {"spatial": 0, "temporal": 0}
+    assert row["width"] == WIDTHS[0]
+    await selected(viewer, "Spatial layer", "2")
+    row = await decoded(viewer, WIDTHS[2], row["framesDecoded"])
+    assert row["layer"]["layers"] == {
+        "spatial": 2,
+        "temporal": 0,
+        "highest_spatial": 2,
+        "highest_temporal": 2,
+    }
+    for page in (publisher, viewer):
+        await page.run("() => sfukit.leave()")

@@ -24,6 +24,13 @@ SELECTED = """async () => {
   }
   return used;
 }"""
+LOADED = """async () => {
+  const deadline = performance.now() + 20_000;
+  while (!window.sfukit) {
+    if (performance.now() > deadline) throw new Error("the page has not loaded");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}"""
 DECODES = """async (frames) => {
   const decoded = async () => {
     for (const pc of connections) {
@@ -33,7 +40,7 @@ DECODES = """async (frames) => {
     }
     return 0;
   };
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 40_000;
   while (await decoded() < frames) {
     if (performance.now() > deadline) throw new Error(`${await decoded()} frames`);
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -53,7 +60,7 @@ NOTIFY = """(servers) => {
   const params = { ice_servers: servers };
   const data = JSON.stringify({ jsonrpc: "2.0", method: "ice-servers", params });
   sockets.at(-1).dispatchEvent(new MessageEvent("message", { data }));
-  return connections.map((pc) => pc.getConfiguration().iceServers);
+  return connections.slice(-2).map((pc) => pc.getConfiguration().iceServers);
 }"""
 # The offer is sent before candidates are gathered: the ICE servers are in the response.
 WHIP_OR_WHEP = """async (url, token, publishes) => {
@@ -79,6 +86,7 @@ WHIP_OR_WHEP = """async (url, token, publishes) => {
 async def opened(browser: Browser, lab: RelayLab, identity: str) -> Page:
     """Open the demo page, with a small canvas in place of its own."""
     page = await browser.page(lab.page(identity))
+    await page.run(LOADED)
     for script in (KEEP_CAPTURE, SMALL_CANVAS, KEEP_CONNECTIONS, KEEP_SOCKETS):
         await page.run(script)
     return page

@@ -86,3 +86,8 @@ fn timeline() {
 fn turn() {
     replay::corpus("turn", targets::turn::turn);
 }
+
+#[test]
+fn sctp() {
+    replay::corpus("sctp", targets::sctp::sctp);
+}

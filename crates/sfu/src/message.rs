@@ -418,8 +418,11 @@ pub enum Event {
         from: Option<String>,
         to: Option<String>,
         reason: &'static str,
-        /// None: no switch, since the requested encoding is inactive.
+        /// None: no switch, since the requested encoding is inactive or other layers of the same one
+        /// are selected.
         wait_ms: Option<f64>,
+        /// The layers that are selected; `None` where the encoding has a single one.
+        layers: Option<SelectedLayers>,
     },
     /// What a transport sends within the estimate of its bandwidth, where that limits it or has
     /// just ceased to limit it.
@@ -461,6 +464,19 @@ pub struct ActiveSpeaker {
     pub publication: PublicationId,
     /// Smoothed audio level, dBov: 0 is the loudest, -127 silence.
     pub level_dbov: i8,
+}
+
+/// The layers of an encoding that one subscription gets, from the next frame that allows it.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+pub struct SelectedLayers {
+    /// The highest spatial layer.
+    pub spatial: u8,
+    /// The highest temporal layer.
+    pub temporal: u8,
+    /// The highest spatial layer that the encoding has.
+    pub highest_spatial: u8,
+    /// The highest temporal layer that the encoding has.
+    pub highest_temporal: u8,
 }
 
 /// What one subscription gets of an estimate.

@@ -181,6 +181,57 @@ fn a_reader_that_is_stuck_loses_its_channel_and_slows_no_other() {
 }
 
 #[test]
+fn a_sender_waits_where_all_its_receivers_are_full_and_goes_on_after_the_stuck_one_is_closed() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let keys = world.connect_with_data(room, 2);
+    let bulk = world.open_channel(keys[0], labelled("bulk"));
+    world.run_for(ms(500));
+    world.clients[keys[1]].data_mut().is_stuck = true;
+    for _ in 0..60 {
+        let now = world.now;
+        let association = &mut world.clients[keys[0]].data_mut().association;
+        let _ = association.send(now, bulk, false, &[1; 50_000]);
+        world.settle_data(keys[0]);
+        world.run_for(ms(50));
+    }
+    // The rest waits in the association of the sender.
+    let sender = &world.clients[keys[0]].data().association;
+    assert!(sender.buffered_bytes(bulk) > 100_000);
+    assert_eq!(world.engine.counters().data_messages_dropped, 0);
+    world.run_for(Duration::from_secs(6));
+    assert_eq!(closed_reasons(&world), ["slow_reader"]);
+    let sender = &world.clients[keys[0]].data().association;
+    assert_eq!(sender.buffered_bytes(bulk), 0);
+}
+
+#[test]
+fn a_bulk_transfer_to_one_receiver_is_complete_and_in_order_however_slow_its_link_is() {
+    let mut world = World::default();
+    let room = world.open_room();
+    let keys = world.connect_with_data(room, 2);
+    let bulk = world.open_channel(keys[0], labelled("bulk"));
+    world.run_for(ms(500));
+    world.clients[keys[1]].down.conditions.rate_bps = Some(8_000_000);
+    let mut sent = 0_u32;
+    while sent < 100 {
+        let mut message = vec![0; 60_000];
+        message[..4].copy_from_slice(&sent.to_be_bytes());
+        let now = world.now;
+        let association = &mut world.clients[keys[0]].data_mut().association;
+        sent += u32::from(association.send(now, bulk, false, &message).is_ok());
+        world.settle_data(keys[0]);
+        world.run_for(ms(20));
+    }
+    world.run_for(Duration::from_secs(10));
+    let messages = world.clients[keys[1]].data().messages();
+    let order = messages.iter().map(|(_, it)| it.first_chunk().copied());
+    let order: Vec<u32> = order.flatten().map(u32::from_be_bytes).collect();
+    assert_eq!(order, (0..100).collect::<Vec<u32>>());
+    assert_eq!(world.engine.counters().data_messages_dropped, 0);
+}
+
+#[test]
 fn a_lossy_channel_of_a_stuck_reader_is_not_closed() {
     let mut world = World::default();
     let room = world.open_room();

@@ -3,7 +3,9 @@
 //! there, and one that is not written here does not compile.
 
 use serde_json::Value;
-use sfu::message::{ActiveSpeaker, CommandError, ErrorCode, Event, TransportState, VideoQuality};
+use sfu::message::{
+    ActiveSpeaker, CommandError, ErrorCode, Event, SelectedLayers, TransportState, VideoQuality,
+};
 
 const FIXTURE: &str = include_str!("../../../tests/fixtures/events/server.json");
 
@@ -72,6 +74,12 @@ fn after(event: Option<&Event>) -> Option<Vec<Event>> {
                 to: Some("f".into()),
                 reason: "requested",
                 wait_ms: Some(1.5),
+                layers: Some(SelectedLayers {
+                    spatial: 1,
+                    temporal: 2,
+                    highest_spatial: 2,
+                    highest_temporal: 2,
+                }),
             },
             Event::LayerSwitch {
                 subscription: 1,
@@ -79,6 +87,7 @@ fn after(event: Option<&Event>) -> Option<Vec<Event>> {
                 to: None,
                 reason: "encoding_inactive",
                 wait_ms: None,
+                layers: None,
             },
         ],
         Some(Event::LayerSwitch { .. }) => qualities(),

@@ -148,6 +148,43 @@ fn statistics_list_each_layer_with_its_bitrate() {
     assert!(bps[2] < bps[8], "{bps:?}");
 }
 
+#[test]
+fn the_selected_layers_are_reported_with_the_highest_ones() {
+    let packets = recorded();
+    let mut player = Player::new(Codec::Av1);
+    let (id, _) = player.record(at_most(None));
+    let half = packets.len() / 2;
+    packets[..half].iter().for_each(|it| player.play(it));
+    player.world.command(Request::SetTarget {
+        subscription: id,
+        target: Target::Auto,
+        preference: at_most(Some(1)),
+    });
+    packets[half..].iter().for_each(|it| player.play(it));
+    let reported = player.world.events.iter().filter_map(|event| match event {
+        Event::LayerSwitch {
+            subscription,
+            from,
+            to,
+            reason,
+            wait_ms: None,
+            layers: Some(layers),
+        } if *subscription == id && from == to => Some((layers.spatial, *reason, *layers)),
+        _ => None,
+    });
+    let reported: Vec<_> = reported.collect();
+    let spatial: Vec<_> = reported.iter().map(|it| (it.0, it.1)).collect();
+    assert_eq!(spatial, [(2, "best"), (1, "requested")]);
+    for (_, _, layers) in reported {
+        let of = (
+            layers.temporal,
+            layers.highest_spatial,
+            layers.highest_temporal,
+        );
+        assert_eq!(of, (2, 2, 2));
+    }
+}
+
 fn first_of(packets: &[Played], timestamp: u32) -> u64 {
     let unit = packets
         .iter()

@@ -6,6 +6,7 @@ pub mod history;
 pub mod ice;
 pub mod inbound;
 pub mod layers;
+pub mod sctp;
 pub mod sequence;
 pub mod srtp;
 pub mod timeline;

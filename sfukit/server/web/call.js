@@ -11,7 +11,8 @@ const FINAL = new Set(["left", "replaced", "room_closed", "room_idle", "too_many
 const RETRIED = new Set(["overloaded", "draining", "max_rooms", "max_participants", "max_egress", "rate_limited", "already_joined"]);
 const MAX_ERRORS = 100;
 
-// Events: "change" (state, participants, tracks), "stats", "notice" {detail: {kind, reason, ...}}.
+// Events: "change" (state, participants, tracks), "stats", "notice" {detail: {kind, reason, ...}},
+// "message" {detail: {label, uid, name, message}} of data channels.
 export class Call extends EventTarget {
   #options;
   #session = null;
@@ -29,7 +30,7 @@ export class Call extends EventTarget {
   errors = [];
   sources = []; // published {track, source, stream, secondary}; secondary: a screen share secondary the camera
   roster = new Roster();
-  layers = new Map(); // publication -> {rid, reason, waitMs, requested, ended, shown, paused}
+  layers = new Map(); // publication -> {rid, reason, waitMs, requested, ended, shown, paused, layers}
   quality = null; // {estimate_bps, sent_bps, video} reported by the server
   speakers = []; // {uid, publication, level_dbov}, the dominant speaker first
   encodings = new Map(); // "publication/rid" -> {active, reason} reported by the server
@@ -91,6 +92,11 @@ export class Call extends EventTarget {
     await session?.leave();
   }
 
+  // The network has changed: both peer connections look for new paths.
+  async restartIce() {
+    if (this.state === "joined") await this.#session?.restartIce();
+  }
+
   retryNow() {
     this.#retryTimer.skip();
   }
@@ -108,7 +114,8 @@ export class Call extends EventTarget {
   async setShownSize(publication, size) {
     const layer = this.#layer(publication);
     layer.shown = size;
-    if (layer.requested === "auto" && this.#session && this.state === "joined") await this.#requestLayer(publication, "auto");
+    if (!isSized(layer.requested) || !this.#session || this.state !== "joined") return;
+    await this.#requestLayer(publication, layer.requested);
   }
 
   async mute(kind, muted) {
@@ -117,6 +124,11 @@ export class Call extends EventTarget {
     this.#applyMute();
     this.#changed();
     await this.#sendMute(kind);
+  }
+
+  // Send to all others on a data channel: "chat" or "pointer".
+  async send(label, message) {
+    await this.#requireSession().channels.send(label, message);
   }
 
   isMuted(kind) {
@@ -181,6 +193,7 @@ export class Call extends EventTarget {
       tracksChanged: () => current() && this.#changed(),
       statsReceived: (stats) => current() && this.#statsReceived(stats),
       failed: (error) => current() && this.#failed(error),
+      messageReceived: (label, uid, message) => current() && this.#messageReceived(label, uid, message),
     };
   }
 
@@ -242,7 +255,7 @@ export class Call extends EventTarget {
     }
     switch (method) {
       case "layer-switch":
-        Object.assign(this.#layer(params.publication), { rid: params.to, reason: params.reason, waitMs: params.wait_ms });
+        Object.assign(this.#layer(params.publication), { rid: params.to, reason: params.reason, waitMs: params.wait_ms, layers: params.layers });
         break;
       case "active-speakers":
         this.speakers = params.speakers;
@@ -259,6 +272,11 @@ export class Call extends EventTarget {
     }
     this.#announce(method, params);
     this.#changed();
+  }
+
+  #messageReceived(label, uid, message) {
+    const name = this.roster.participants.find((entry) => entry.uid === uid)?.name || uid;
+    this.dispatchEvent(new CustomEvent("message", { detail: { label, uid, name, message } }));
   }
 
   #qualityChanged(quality) {
@@ -296,16 +314,16 @@ export class Call extends EventTarget {
   }
 
   #layer(publication) {
-    const initial = { rid: null, reason: null, waitMs: null, requested: "auto", ended: null, shown: null, paused: false };
+    const initial = { rid: null, reason: null, waitMs: null, requested: "auto", ended: null, shown: null, paused: false, layers: null };
     if (!this.layers.has(publication)) this.layers.set(publication, initial);
     return this.layers.get(publication);
   }
 
-  // layer: "auto", a rid, or {spatial, temporal}: the highest layers of SVC
+  // layer: "auto", a rid, or {layer, spatial, temporal}: a rid and the highest layers
   #requestLayer(publication, layer) {
-    if (typeof layer === "object") return this.#requireSession().call("layers", { publication, ...layer });
-    const shown = layer === "auto" ? this.#layer(publication).shown : null;
-    return this.#requireSession().call("layers", { publication, layer, ...shown });
+    const named = typeof layer === "object" ? layer : { layer };
+    const shown = isSized(layer) ? this.#layer(publication).shown : null;
+    return this.#requireSession().call("layers", { publication, ...named, ...shown });
   }
 
   #applyMute() {
@@ -358,4 +376,9 @@ export class Call extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
+}
+
+// Whether the size at which the video is shown limits what is sent.
+function isSized(layer) {
+  return layer === "auto" || (typeof layer === "object" && layer.layer === undefined && layer.spatial === undefined);
 }

@@ -1,14 +1,17 @@
 // The base of the publish and the subscribe connection: an RTCPeerConnection that reports its loss.
 
-// ICE may recover from "disconnected" within this time.
-const DISCONNECTED_TIMEOUT_MS = 4000;
+// An ICE restart has to end "disconnected" and "failed" within this time.
+const RESTART_TIMEOUT_MS = 6000;
 
 export class Connection {
-  #disconnectedTimer;
+  #restartTimer;
   #onlost;
+  #onrestart;
 
-  constructor(onlost) {
+  // onrestart(): negotiates an ICE restart
+  constructor(onlost, onrestart) {
     this.#onlost = onlost;
+    this.#onrestart = onrestart;
     this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.connected = new Promise((resolve) => {
       this.pc.addEventListener("connectionstatechange", () => this.#stateChanged(resolve));
@@ -22,18 +25,27 @@ export class Connection {
   }
 
   close() {
-    clearTimeout(this.#disconnectedTimer);
+    clearTimeout(this.#restartTimer);
     this.#onlost = () => {};
+    this.#onrestart = () => {};
     this.pc.close();
   }
 
   #stateChanged(resolve) {
-    clearTimeout(this.#disconnectedTimer);
     const state = this.pc.connectionState;
-    if (state === "connected") resolve();
-    if (state === "failed") this.#onlost("media_failed");
-    if (state === "disconnected") {
-      this.#disconnectedTimer = setTimeout(() => this.#onlost("media_lost"), DISCONNECTED_TIMEOUT_MS);
+    if (state === "connected") {
+      clearTimeout(this.#restartTimer);
+      this.#restartTimer = undefined;
+      resolve();
     }
+    if (state === "disconnected" || state === "failed") this.#restart(state);
+  }
+
+  // Media continues on the old path, if that returns, until the new one is selected.
+  #restart(state) {
+    if (this.#restartTimer !== undefined) return;
+    const reason = state === "failed" ? "media_failed" : "media_lost";
+    this.#restartTimer = setTimeout(() => this.#onlost(reason), RESTART_TIMEOUT_MS);
+    Promise.resolve(this.#onrestart()).catch((error) => console.warn("ICE restart", error));
   }
 }

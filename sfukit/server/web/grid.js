@@ -1,7 +1,7 @@
 // The grid of tiles: one for each remote video, and those of the local participant.
 
 import { LocalTile } from "./local-tile.js";
-import { Tile } from "./tile.js";
+import { isScreen, Tile } from "./tile.js";
 
 export class Grid {
   #root;
@@ -10,13 +10,15 @@ export class Grid {
   #localTiles = new Map();
   #onlayer;
   #onsize;
+  #onpointer;
   #audioMuted = true;
 
-  constructor(root, call, onlayer, onsize) {
+  constructor(root, call, { onlayer, onsize, onpointer }) {
     this.#root = root;
     this.#call = call;
     this.#onlayer = onlayer;
     this.#onsize = onsize;
+    this.#onpointer = onpointer;
   }
 
   set audioMuted(muted) {
@@ -54,8 +56,19 @@ export class Grid {
     }
   }
 
+  // Show the pointer of a participant on the screen that it points at.
+  showPointer(uid, name, event) {
+    const views = remoteViews(this.#call.roster.participants);
+    const view = views.find(({ video }) => video?.publication === event.publication);
+    if (view) return this.#tiles.get(view.key)?.showPointer(uid, name, event);
+    const own = this.#call.publications.find((entry) => entry.publication === event.publication);
+    const groups = sourceGroups(this.#call.sources);
+    const group = own && groups.find(({ sources }) => sources.some(({ source }) => source === own.source));
+    if (group) this.#localTiles.get(group.key)?.showPointer(uid, name, event);
+  }
+
   #createTile() {
-    const tile = new Tile(this.#onlayer, this.#onsize);
+    const tile = new Tile(this.#onlayer, this.#onsize, this.#onpointer);
     tile.muted = this.#audioMuted;
     return tile;
   }
@@ -95,10 +108,6 @@ function sourceGroups(sources) {
 function removeMatching(audios, screen) {
   const index = audios.findIndex((audio) => isScreen(audio) === screen);
   return index < 0 ? null : audios.splice(index, 1)[0];
-}
-
-function isScreen({ source }) {
-  return source.startsWith("screen");
 }
 
 // Create missing tiles and delete obsolete ones.

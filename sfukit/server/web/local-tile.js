@@ -1,6 +1,7 @@
 // The tile of the local participant: each published encoding with its state.
 
 import { element, write } from "./dom.js";
+import { Pointers } from "./pointers.js";
 import { encodingStateText, formatBitrate, formatLoss, formatMilliseconds, qualityLimitationText, sourceText } from "./texts.js";
 
 export class LocalTile {
@@ -17,12 +18,15 @@ export class LocalTile {
     this.#rows,
   );
   #transportStats = element("p.audio-stats");
+  #pointers;
 
   constructor() {
+    const box = element("div.video", {}, this.#video, this.#overlay, element("p.caption", {}, this.#name, this.#badges));
+    this.#pointers = new Pointers(box, this.#video, () => {});
     this.root = element(
       "article.tile.local",
       { "aria-label": "Your video and audio" },
-      element("div.video", {}, this.#video, this.#overlay, element("p.caption", {}, this.#name, this.#badges)),
+      box,
       element("div.stats", {}, this.#table, this.#transportStats),
     );
   }
@@ -41,6 +45,10 @@ export class LocalTile {
     if (this.#video.srcObject?.getTracks()[0] !== video?.track) {
       this.#video.srcObject = video ? new MediaStream([video.track]) : null;
     }
+  }
+
+  showPointer(uid, name, event) {
+    this.#pointers.show(uid, name, event);
   }
 
   // rows: outbound rows of stats.js; states: "publication/rid" -> {active, reason} from the server
@@ -76,7 +84,7 @@ function encodingState(row, reported) {
   const limitation = qualityLimitationText(row.qualityLimitationReason);
   const inactive = limitation ? `inactive, ${limitation}` : "inactive";
   if (row.framesSent === 0) return { text: limitation ? inactive : "no frame sent yet", good: false };
-  if (reported?.reason === "unwatched" && !reported.active) return { text: encodingStateText(reported.reason), good: true };
+  if (reported?.reason === "unwatched" && !reported.active) return { text: encodingStateText(reported.reason), good: false };
   if (!row.active || row.bitrate_bps === 0) return { text: inactive, good: false };
   if (reported && !reported.active) return { text: encodingStateText(reported.reason), good: false };
   return { text: limitation ? `active, ${limitation}` : "active", good: true };

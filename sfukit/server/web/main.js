@@ -1,6 +1,7 @@
 // The page: lobby, call, grid, controls. `window.sfukit` is the handle for scripts and tests.
 
 import { Call } from "./call.js";
+import { Chat } from "./chat.js";
 import { canPublish, DEFAULT_CODEC } from "./codecs.js";
 import { Controls } from "./controls.js";
 import { write } from "./dom.js";
@@ -25,9 +26,14 @@ const eventLog = new EventLog(at("event-log"), call);
 const grid = new Grid(
   at("grid"),
   call,
-  (publication, layer) => attempt(() => call.setLayer(publication, layer)),
-  (publication, size) => call.setShownSize(publication, size).catch(() => {}), // ended meanwhile
+  {
+    onlayer: (publication, layer) => attempt(() => call.setLayer(publication, layer)),
+    // ended meanwhile
+    onsize: (publication, size) => call.setShownSize(publication, size).catch(() => {}),
+    onpointer: (publication, event) => call.send("pointer", { publication, ...event }).catch(() => {}),
+  },
 );
+const chat = new Chat(at("chat"), (text) => attempt(() => sendChat(text)));
 const lobby = new Lobby(at("lobby"), { room: link.get("room"), name: link.get("name") }, (options) => attempt(() => join(options)));
 const controls = new Controls(at("controls"), {
   mic: () => attempt(() => call.mute("audio", !call.isMuted("audio"))),
@@ -49,6 +55,7 @@ async function join({ room, name = "", source = "canvas", codec = DEFAULT_CODEC,
     if (source !== "none" && !canPublish(codec)) throw new CaptureError("codec_not_encoded", codec);
     sources = await openSource(source, { name: name || "guest" });
     for (const { track } of sources) track.addEventListener("ended", show);
+    chat.clear();
     await call.join({ url: socketUrl(), room, name, uid: uid ?? identity(name), codec }, sources);
     notices.clear();
     addressRoom(room);
@@ -58,6 +65,16 @@ async function join({ room, name = "", source = "canvas", codec = DEFAULT_CODEC,
   } finally {
     lobby.busy = false;
   }
+}
+
+async function sendChat(text) {
+  await call.send("chat", { text });
+  chat.add(`${call.name || "guest"} (you)`, text);
+}
+
+function received({ detail: { label, uid, name, message } }) {
+  if (label === "chat") chat.add(name, message.text ?? "");
+  if (label === "pointer") grid.showPointer(uid, name, message);
 }
 
 async function leave() {
@@ -222,12 +239,14 @@ async function serverResponds() {
 
 call.addEventListener("change", show);
 call.addEventListener("notice", noticed);
+call.addEventListener("message", received);
 call.addEventListener("stats", () => grid.measure());
 setInterval(() => call.measure().then(showControls, () => {}), STATS_INTERVAL_MS);
 at("copy").addEventListener("click", () => {
   navigator.clipboard?.writeText(at("invitation-link").href).then(() => write(at("copy"), "Copied"), () => {});
 });
 addEventListener("pagehide", () => call.leave());
+addEventListener("online", () => call.restartIce().catch((error) => console.warn("ICE restart", error)));
 show();
 lobby.focus();
 
@@ -266,6 +285,7 @@ window.sfukit = {
     return call.speakers;
   },
   measure: () => call.measure(),
+  restartIce: () => call.restartIce(),
   join,
   leave,
   setLayer: (publication, layer) => call.setLayer(publication, layer),

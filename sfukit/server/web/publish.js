@@ -53,6 +53,12 @@ export class PublishConnection extends Connection {
     await sender.setParameters(parameters);
   }
 
+  async restartIce(channel) {
+    if (!this.pc.localDescription) return;
+    this.pc.restartIce();
+    await this.renegotiate(channel);
+  }
+
   // Offer the changes, one offer at a time. A refused offer is rolled back.
   renegotiate(channel) {
     const renegotiated = this.#queue.then(() => this.#renegotiate(channel));

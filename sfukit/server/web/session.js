@@ -1,5 +1,6 @@
 // One session in a room: a signaling channel, a publish connection and a subscribe connection.
 
+import { Channels } from "./channels.js";
 import { PublishConnection } from "./publish.js";
 import { SignalingChannel, Unreachable } from "./signaling.js";
 import { SubscribeConnection } from "./subscribe.js";
@@ -15,14 +16,22 @@ export class Session {
   #statsTimer;
   #byeReason;
   #codec;
+  #held = null; // notifications between the result of `join` and the end of the first negotiation
 
   // listener: joined(result), notified(method, params), tracksChanged(), statsReceived(stats),
-  // failed(error)
+  // failed(error), messageReceived(label, uid, message)
   constructor(listener) {
     this.listener = listener;
     this.ended = new Promise((resolve) => (this.#end = resolve));
-    this.publishing = new PublishConnection((reason) => this.#finish(reason));
-    this.subscribing = new SubscribeConnection((reason) => this.#finish(reason));
+    const lost = (reason) => this.#finish(reason);
+    this.publishing = new PublishConnection(lost, () => this.publishing.restartIce(this.#channel));
+    this.subscribing = new SubscribeConnection(lost, () => this.subscribing.restartIce(this.#channel));
+    this.channels = new Channels({
+      publishing: this.publishing.pc,
+      subscribing: this.subscribing.pc,
+      renegotiate: () => this.publishing.renegotiate(this.#channel),
+      onmessage: (...message) => this.listener.messageReceived(...message),
+    });
   }
 
   // options: {url, room, uid, name, codec}; tracks: [{track, source, stream}]
@@ -35,9 +44,12 @@ export class Session {
       const config = { dynacast: true };
       // without an offer: candidates are gathered from the ICE servers of the result
       const result = await this.#channel.call("join", { sid: room, uid, name, config });
+      this.#held = [];
       this.#setIceServers(result.ice_servers);
-      this.listener.joined(result);
       if (tracks.length) await this.publish(tracks);
+      this.listener.joined(result);
+      for (const notification of this.#held) this.listener.notified(...notification);
+      this.#held = null;
       this.#statsTimer = setTimeout(() => this.#requestStats(), 0);
     } catch (error) {
       this.#finish(error.reason ?? "failed");
@@ -74,6 +86,11 @@ export class Session {
     await this.publishing.renegotiate(this.#channel);
   }
 
+  // After a change of the network: media continues on the path that works.
+  async restartIce() {
+    await Promise.all([this.publishing, this.subscribing].map((it) => it.restartIce(this.#channel)));
+  }
+
   async leave() {
     await this.#channel?.call("leave", {}, LEAVE_TIMEOUT_MS).catch(() => {});
     this.#finish("left");
@@ -98,6 +115,7 @@ export class Session {
     if (method === "offer") this.#answerOffer(params);
     else if (method === "ice-servers") this.#setIceServers(params.ice_servers);
     else if (method === "encodings") this.#setActiveEncodings(params);
+    else if (this.#held) this.#held.push([method, params]);
     else this.listener.notified(method, params);
   }
 

@@ -16,6 +16,11 @@ export class SubscribeConnection extends Connection {
     return answered;
   }
 
+  // The server's next offer has other credentials.
+  async restartIce(channel) {
+    if (this.pc.remoteDescription) await channel.call("restart-ice");
+  }
+
   async #answer({ type, sdp, version, tracks }, channel, ontracks) {
     if (version <= this.#version || this.pc.signalingState === "closed") return;
     this.#version = version;

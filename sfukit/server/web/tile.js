@@ -2,6 +2,7 @@
 
 import { element, icon, write } from "./dom.js";
 import { LayerSelector } from "./layers.js";
+import { Pointers } from "./pointers.js";
 import { ShownSize } from "./shown-size.js";
 import { errorText, formatBitrate, formatLoss, formatMilliseconds, layerSwitchText, pauseText, sourceText } from "./texts.js";
 
@@ -24,17 +25,23 @@ export class Tile {
   #ended = null;
   #pause = null;
   #shownSize;
+  #pointers;
 
-  constructor(onlayer, onsize) {
+  // onpointer(publication, event): of a shared screen
+  constructor(onlayer, onsize, onpointer) {
     this.#shownSize = new ShownSize(this.#video, onsize);
     this.#selector = new LayerSelector((layer) => onlayer(this.#view.video.publication, layer));
     for (const [name, value] of this.#values) {
       this.#videoStats.append(element("div", {}, element("dt", {}, name), value));
     }
+    const box = element("div.video", {}, this.#video, this.#overlay, element("p.caption", {}, this.#name, this.#badges));
+    this.#pointers = new Pointers(box, this.#video, (event) => {
+      if (this.#view?.video && isScreen(this.#view.video)) onpointer(this.#view.video.publication, event);
+    });
     this.root = element(
       "article.tile",
       {},
-      element("div.video", {}, this.#video, this.#overlay, element("p.caption", {}, this.#name, this.#badges)),
+      box,
       element("div.stats", {}, this.#videoStats, this.#selector.root, this.#audioStats, this.#reason),
     );
   }
@@ -74,6 +81,10 @@ export class Tile {
     write(this.#audioStats, audio ? `audio ${formatBitrate(audio.bitrate_bps)} · packet loss ${formatLoss(audio.loss)}` : "");
     this.#audioStats.hidden = !audio;
     this.#showOverlay();
+  }
+
+  showPointer(uid, name, event) {
+    this.#pointers.show(uid, name, event);
   }
 
   set muted(muted) {
@@ -123,12 +134,18 @@ export class Tile {
   }
 }
 
+export function isScreen({ source }) {
+  return source.startsWith("screen");
+}
+
 function reasonText({ video }, layer) {
   if (!video || video.muted || !layer?.reason) return "";
-  const { rid, requested, reason, waitMs, paused } = layer;
+  const { rid, reason, waitMs, paused, layers } = layer;
+  const requested = layer.requested.layer ?? layer.requested;
   if (paused) return `Paused: ${layerSwitchText(reason)}`;
-  if (requested !== "auto" && rid && requested !== rid) return `Encoding ${requested} requested; ${rid} is received until the switch`;
+  if (typeof requested === "string" && requested !== "auto" && rid && requested !== rid) return `Encoding ${requested} requested; ${rid} is received until the switch`;
   const waited = waitMs ? ` after ${formatMilliseconds(waitMs)}` : "";
-  const received = rid ? `Encoding ${rid}` : video.rids.length ? "No encoding" : "Single encoding";
+  const encoding = rid ? `Encoding ${rid}` : video.rids.length ? "No encoding" : layers ? "Single encoding up to" : "Single encoding";
+  const received = layers ? `${encoding} S${layers.spatial} T${layers.temporal}` : encoding;
   return `${received}${waited}: ${layerSwitchText(reason)}`;
 }

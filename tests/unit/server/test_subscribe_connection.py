@@ -10,6 +10,7 @@ from sfukit.server.native_messages import (
     CommandError,
     IndexTarget,
     LayerSwitched,
+    RestartIce,
     RidTarget,
     SetRemote,
     SetTarget,
@@ -17,6 +18,7 @@ from sfukit.server.native_messages import (
     Unsubscribe,
 )
 from sfukit.server.settings import Timing
+from sfukit.signaling.room_messages import SelectedLayers
 from tests.unit.server.stage import Member, RpcError, Stage, StageMaker
 from tests.unit.signaling.descriptions import answer_to
 
@@ -66,6 +68,52 @@ async def test_answers_without_offer_or_to_an_old_one_are_refused_by_code(stage:
         with pytest.raises(RpcError) as caught:
             await bob.call("answer", desc=desc, version=version)
         assert (caught.value.code, caught.value.reason) == (-32005, reason)
+
+
+def ufrag(offer: dict[str, Any]) -> str:
+    return str(offer["sdp"]).partition("a=ice-ufrag:")[2].partition("\r\n")[0]
+
+
+async def test_a_restart_offers_other_credentials_which_hold_from_the_answer(stage: Stage) -> None:
+    await stage.joined("ann")
+    bob = await stage.joined("bob")
+    first = await answer(bob)
+    assert await bob.call("restart-ice") == {}
+    assert not stage.engine.commands_of(RestartIce)
+    second = await answer(bob)
+    assert ufrag(second) != ufrag(first)
+    assert second["tracks"] == first["tracks"]
+    [restarted] = stage.engine.commands_of(RestartIce)
+    assert restarted.local.ufrag == ufrag(second)
+    assert len(stage.engine.commands_of(SetRemote)) == 1
+    assert len(stage.engine.commands_of(Subscribe)) == 2
+    await stage.joined("eve")
+    third = await answer(bob)
+    assert ufrag(third) == ufrag(second)
+    assert len(stage.engine.commands_of(RestartIce)) == 1
+
+
+async def test_a_restart_during_an_offer_follows_it(stage: Stage) -> None:
+    await stage.joined("ann")
+    bob = await stage.joined("bob")
+    first = await answer(bob)
+    await stage.joined("eve")
+    outstanding = await bob.note("offer")
+    for _ in range(3):
+        await bob.call("restart-ice")
+    desc = {"type": "answer", "sdp": answer_to(outstanding["sdp"])}
+    await bob.call("answer", desc=desc, version=outstanding["version"])
+    assert not stage.engine.commands_of(RestartIce)
+    last = await answer(bob)
+    assert ufrag(outstanding) == ufrag(first) != ufrag(last)
+    assert len(stage.engine.commands_of(RestartIce)) == 1
+
+
+async def test_a_restart_before_the_first_answer_is_refused(stage: Stage) -> None:
+    bob = await stage.joined("bob")
+    with pytest.raises(RpcError) as caught:
+        await bob.call("restart-ice")
+    assert (caught.value.code, caught.value.reason) == (-32005, "not_negotiated")
 
 
 async def test_a_removed_publication_ends_subscriptions_without_a_command(stage: Stage) -> None:
@@ -184,8 +232,26 @@ async def test_a_layer_switch_is_reported_with_its_reason(stage: Stage) -> None:
         "to": "q",
         "reason": "loss",
         "wait_ms": 12.5,
+        "layers": None,
     }
     assert b'sfukit_layer_switches_total{reason="loss"} 1.0' in stage.context.metrics.exposition()
+
+
+async def test_selected_layers_are_reported_but_not_counted(stage: Stage) -> None:
+    await stage.joined("ann")
+    bob = await stage.joined("bob")
+    await answer(bob)
+    command = stage.engine.commands_of(Subscribe)[1]
+    layers = SelectedLayers(1, 0, 2, 2)
+    stage.engine.emit(LayerSwitched(command.subscription, None, None, "size", None, layers))
+    note = await bob.note("layer-switch")
+    assert note["layers"] == {
+        "spatial": 1,
+        "temporal": 0,
+        "highest_spatial": 2,
+        "highest_temporal": 2,
+    }
+    assert b'reason="size"' not in stage.context.metrics.exposition()
 
 
 async def test_a_layer_that_is_not_sent_is_reported_but_not_counted(stage: Stage) -> None:

@@ -11,7 +11,9 @@ use dcsctp::api::{
 use rustc_hash::FxHashMap;
 use wire::time::Time;
 
-use super::dcep::{ChannelParameters, Dcep, Reliability};
+use super::channel::Channel;
+use super::dcep::{ChannelParameters, Dcep};
+use super::events::{AssociationEvent, CloseReason, SendError};
 use super::packet::user_bytes;
 use super::{ChannelId, MAX_MESSAGE_BYTES, MAX_STREAMS};
 use crate::dtls::Role;
@@ -33,97 +35,6 @@ const PPID_STRING: u32 = 51;
 const PPID_BINARY: u32 = 53;
 const PPID_EMPTY_STRING: u32 = 56;
 const PPID_EMPTY_BINARY: u32 = 57;
-
-/// Why a channel, or an association with all its channels, is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    /// The peer closed it.
-    ClosedByPeer,
-    /// This side closed it.
-    Closed,
-    /// A message exceeds [`MAX_MESSAGE_BYTES`], or never ends.
-    MessageTooLarge,
-    /// The peer does not answer, or has broken the protocol.
-    AssociationFailed,
-}
-
-impl CloseReason {
-    /// Return its reason code.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::ClosedByPeer => "closed_by_peer",
-            Self::Closed => "closed",
-            Self::MessageTooLarge => "message_too_large",
-            Self::AssociationFailed => "association_failed",
-        }
-    }
-}
-
-/// Why a message was not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendError {
-    /// There is no such channel, or it is being closed.
-    NoChannel,
-    /// The message exceeds [`MAX_MESSAGE_BYTES`].
-    TooLarge,
-    /// The send queue is full.
-    Full,
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoChannel => "no such channel",
-            Self::TooLarge => "message too large",
-            Self::Full => "send queue full",
-        })
-    }
-}
-
-impl core::error::Error for SendError {}
-
-/// What happened in an association.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AssociationEvent {
-    /// The peer opened a channel.
-    Opened(ChannelId, ChannelParameters),
-    /// A message arrived.
-    Message {
-        /// On this channel.
-        channel: ChannelId,
-        /// Text, which need not be valid UTF-8; else binary.
-        is_text: bool,
-        /// Its payload.
-        payload: Vec<u8>,
-    },
-    /// A channel is closed.
-    Closed(ChannelId, CloseReason),
-    /// The association ended, and with it every channel; it has no use any more.
-    Ended(CloseReason),
-}
-
-#[derive(Debug)]
-struct Channel {
-    parameters: ChannelParameters,
-    /// The peer has opened or acknowledged it: unordered messages cannot overtake its opening.
-    is_known_to_peer: bool,
-    /// Its outgoing stream is being reset, for this reason.
-    closing: Option<CloseReason>,
-    /// Its outgoing, and its incoming stream is reset; after both its id is free.
-    is_reset: (bool, bool),
-}
-
-impl Channel {
-    fn new(parameters: ChannelParameters, is_known_to_peer: bool) -> Self {
-        Self {
-            parameters,
-            is_known_to_peer,
-            closing: None,
-            is_reset: (false, false),
-        }
-    }
-}
 
 /// One SCTP association and its channels.
 pub struct Association {
@@ -273,7 +184,7 @@ impl Association {
         if payload.len() > MAX_MESSAGE_BYTES {
             return Err(SendError::TooLarge);
         }
-        let options = send_options(channel);
+        let options = channel.send_options();
         self.advance(now);
         // SCTP has no empty messages (RFC 8831 section 6.6).
         let (ppid, payload) = match (is_text, payload.is_empty()) {
@@ -535,20 +446,5 @@ fn options() -> Options {
         zero_checksum_alternate_error_detection_method:
             ZERO_CHECKSUM_ALTERNATE_ERROR_DETECTION_METHOD_LOWER_LAYER_DTLS,
         ..Options::default()
-    }
-}
-
-fn send_options(channel: &Channel) -> SendOptions {
-    let (lifetime, max_retransmissions) = match channel.parameters.reliability {
-        Reliability::Reliable => (None, None),
-        Reliability::Retransmits(most) => (None, Some(most)),
-        Reliability::Lifetime(span) => (Some(span), None),
-    };
-    SendOptions {
-        // Until the peer knows the channel its messages are ordered (RFC 8832 section 6).
-        unordered: channel.parameters.unordered && channel.is_known_to_peer,
-        lifetime,
-        max_retransmissions,
-        lifecycle_id: None,
     }
 }

@@ -5,11 +5,14 @@
 //! [`Association::poll_transmit`], what happened by [`Association::poll_event`].
 
 mod association;
+mod channel;
 mod dcep;
+mod events;
 mod packet;
 
-pub use association::{Association, AssociationEvent, CloseReason, SendError};
+pub use association::Association;
 pub use dcep::{ChannelParameters, Reliability};
+pub use events::{AssociationEvent, CloseReason, SendError};
 
 /// Longest message that is received or sent, bytes: `a=max-message-size` of our descriptions.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;

@@ -3,7 +3,7 @@
 //! SCTP cannot drop its oldest message, so little is given to it ahead. A lossy channel drops its
 //! oldest message here. A reliable one that overflows takes no more: it is sent to the end of what
 //! it had, or for [`SLOW_READER_TIMEOUT`], and then closed, so that a message is never left out in
-//! its middle.
+//! its middle. Before that its sender is held back, where no other receiver could take more.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -16,6 +16,8 @@ use crate::reasons;
 
 /// Most bytes that wait for a receiver.
 pub const BACKLOG_BYTES: usize = 1024 * 1024;
+/// A receiver with so much waiting takes no more for the time being, if the sender can wait.
+const FULL_BYTES: usize = BACKLOG_BYTES / 2;
 /// How long a reliable channel may stay full.
 pub const SLOW_READER_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a message counts beside its payload.
@@ -51,6 +53,8 @@ pub struct Outgoing {
     pub is_ending: bool,
     /// It has to be closed, since a message did not fit, or is too large for the receiver.
     pub failed: Option<(Time, &'static str)>,
+    /// A sender waits for it since then, and none of its messages has left.
+    blocked: Option<Time>,
     queue: VecDeque<Rc<DataMessage>>,
 }
 
@@ -63,6 +67,7 @@ impl Outgoing {
             is_declined: false,
             is_ending: false,
             failed: None,
+            blocked: None,
             queue: VecDeque::new(),
         }
     }
@@ -158,10 +163,38 @@ impl Backlog {
         dropped
     }
 
+    /// Return whether a channel should get no more for the time being; one that is to be closed,
+    /// or is closed, gets none and is no reason to wait.
+    pub fn is_full(&self, label: &str) -> bool {
+        let channel = self.channels.iter().find(|it| *it.label == *label);
+        let takes_more = |it: &Outgoing| it.failed.is_none() && !it.is_declined;
+        self.bytes > FULL_BYTES && channel.is_some_and(takes_more)
+    }
+
+    /// Note that a sender waits for a channel.
+    pub fn block(&mut self, now: Time, label: &str) {
+        if let Some(channel) = self.channels.iter_mut().find(|it| *it.label == *label) {
+            channel.blocked.get_or_insert(now);
+        }
+    }
+
+    /// Let the channels fail that a sender has waited for too long.
+    pub fn fail_blocked(&mut self, now: Time) {
+        for channel in &mut self.channels {
+            let is_late = |since: &mut Time| now >= *since + SLOW_READER_TIMEOUT;
+            if let Some(since) = channel.blocked.take_if(is_late) {
+                channel.failed.get_or_insert((since, reasons::SLOW_READER));
+            }
+        }
+    }
+
     /// Remove the next message of a channel, which was sent.
     pub fn pop(&mut self, place: usize) {
         let channel = self.channels.get_mut(place);
-        if let Some(message) = channel.and_then(|channel| channel.queue.pop_front()) {
+        if let Some(channel) = channel
+            && let Some(message) = channel.queue.pop_front()
+        {
+            channel.blocked = None;
             self.bytes -= message.cost();
         }
     }
@@ -184,9 +217,9 @@ impl Backlog {
 
     /// Return when the first channel has been full for too long.
     pub fn deadline(&self) -> Option<Time> {
-        let failed = self.channels.iter().filter_map(|it| it.failed);
-        let since = failed.map(|(since, _)| since).min();
-        since.map(|since| since + SLOW_READER_TIMEOUT)
+        let channels = self.channels.iter();
+        let since = channels.filter_map(|it| it.failed.map(|(since, _)| since).or(it.blocked));
+        since.min().map(|since| since + SLOW_READER_TIMEOUT)
     }
 }
 

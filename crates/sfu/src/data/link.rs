@@ -3,14 +3,17 @@
 use std::rc::Rc;
 
 use rtc::dtls::Role;
+use rtc::pace::QUANTUM;
 use rtc::sctp::{Association, AssociationEvent, ChannelId, CloseReason};
 use rustc_hash::FxHashMap;
 use wire::time::Time;
 
-use super::backlog::{Backlog, SLOW_READER_TIMEOUT};
+use super::backlog::{Backlog, DataMessage, SLOW_READER_TIMEOUT};
 use super::labels::MESSAGES;
 use super::limit::SendLimit;
+use super::pacing::Pacing;
 use crate::deadline::Deadline;
+use crate::keys::SubscriberKey;
 use crate::message::DataParameters;
 
 /// Most channels that a peer opens on one transport.
@@ -25,12 +28,18 @@ const IN_FLIGHT_BYTES: usize = 1024 * 1024;
 pub struct Link {
     /// Whose it is, and what it may do.
     pub parameters: DataParameters,
+    /// What media its peer gets.
+    pub subscriber: SubscriberKey,
     /// Labels of the channels that its peer has opened.
     opened: FxHashMap<ChannelId, Rc<str>>,
     /// What waits for its peer.
     pub backlog: Backlog,
+    /// A message of its peer that all receivers are too full for, and its label.
+    pub held: Option<(Rc<str>, DataMessage)>,
     /// How much its peer may have delivered.
     pub limit: SendLimit,
+    /// Its bitrate beside media.
+    pub pacing: Pacing,
     /// When its association, or anything else of it, is due.
     pub timer: Deadline,
     /// It waits for the next round of sending.
@@ -40,13 +49,16 @@ pub struct Link {
 
 impl Link {
     /// Make a link without an association.
-    pub fn new(now: Time, parameters: DataParameters) -> Self {
+    pub fn new(now: Time, subscriber: SubscriberKey, parameters: DataParameters) -> Self {
         let mut backlog = Backlog::default();
         backlog.longest_message = parameters.max_message_bytes;
         Self {
             parameters,
+            subscriber,
+            pacing: Pacing::new(now),
             opened: FxHashMap::default(),
             backlog,
+            held: None,
             limit: SendLimit::new(now),
             timer: Deadline::default(),
             is_ready: false,
@@ -84,7 +96,7 @@ impl Link {
             if let Some(event) = association.poll_event() {
                 return Some(event);
             }
-            if !self.limit.allows(now) || !association.poll_message() {
+            if self.held.is_some() || !self.limit.allows(now) || !association.poll_message() {
                 return None;
             }
         }
@@ -93,11 +105,14 @@ impl Link {
     /// Return when something of it is due.
     pub fn poll_timeout(&self, now: Time) -> Option<Time> {
         let association = self.association.as_ref();
-        let held_back = association.is_some_and(|it| it.has_messages());
+        let held_back = self.held.is_none() && association.is_some_and(|it| it.has_messages());
         let timers = [
             association.and_then(|it| it.poll_timeout()),
             held_back.then(|| self.limit.next(now)),
             self.backlog.deadline(),
+            association
+                .filter(|it| it.has_packets())
+                .map(|_| now + QUANTUM),
         ];
         timers.into_iter().flatten().min()
     }
@@ -198,7 +213,7 @@ impl Link {
         let Some(association) = &mut self.association else {
             return;
         };
-        if association.unacknowledged_bytes() > IN_FLIGHT_BYTES {
+        if association.has_packets() || association.unacknowledged_bytes() > IN_FLIGHT_BYTES {
             return;
         }
         let ids = self.backlog.channels().iter().filter_map(|it| it.id);
@@ -229,6 +244,7 @@ impl Link {
     /// Close the channels that have been full for too long, or that have delivered what they had
     /// before they failed; return their labels and reasons, and how many messages are dropped.
     pub fn close_failed(&mut self, now: Time) -> (Vec<(Rc<str>, &'static str)>, u64) {
+        self.backlog.fail_blocked(now);
         let (mut closed, mut dropped) = (Vec::new(), 0);
         for place in 0..self.backlog.channels().len() {
             let channel = &self.backlog.channels()[place];

@@ -210,7 +210,8 @@ impl Egress {
             Some(nth) => {
                 let rank = usize::from(layers[nth].encoding);
                 self.select(context, ingress, key, rank, grant.reason);
-                self.select_layer(context, key, layers.layer(nth), grant.reason);
+                let layer = (layers.layer(nth), layers.selected(nth));
+                self.select_layer(context, ingress, key, layer, grant.reason);
             }
             None if is_pause(grant.reason) => self.pause(ingress, key, grant.reason),
             // What is sent continues until an encoding is active.

@@ -9,13 +9,16 @@ use rtc::layers::filter::{Candidate, LayerFilter, Verdict};
 use rtc::outbound::history::{History, Slot};
 use rtc::outbound::sequence::{Forward, Placed, Shift, Skip};
 use wire::dependency::{Patch, frame_number};
+use wire::id::Rid;
 
 use super::subscription::Subscription;
 use super::template::OutgoingDescriptor;
 use super::{Demand, Egress};
 use crate::context::{Context, Timer};
+use crate::ingress::Ingress;
 use crate::ingress::encoding::Encoding;
 use crate::keys::{EncodingKey, SubscriptionKey};
+use crate::message::{Event, SelectedLayers};
 
 /// A keyframe is requested where the structure has allowed no change of layer for this long: a frame
 /// interval at 10 frames/s, after which a lower layer can be sent if it can at all.
@@ -53,6 +56,12 @@ impl Subscription {
     }
 }
 
+fn rid_of(ingress: &Ingress, subscription: &Subscription, encoding: usize) -> Option<String> {
+    let publication = ingress.publications.get(subscription.publication)?;
+    let rid = publication.encodings.get(encoding)?.rid.as_ref();
+    rid.map(Rid::to_string)
+}
+
 /// Return whether an encoding has several decode targets.
 fn has_targets(encoding: &Encoding) -> bool {
     let layers = encoding.stream.layers.as_ref();
@@ -64,8 +73,9 @@ impl Egress {
     pub(super) fn select_layer(
         &mut self,
         context: &mut Context<'_>,
+        ingress: &Ingress,
         key: SubscriptionKey,
-        layer: Layer,
+        (layer, layers): (Layer, Option<SelectedLayers>),
         reason: &'static str,
     ) {
         let Some(subscription) = self.subscriptions.get_mut(key) else {
@@ -74,6 +84,25 @@ impl Egress {
         if subscription.set_layer(layer) {
             subscription.selection.last_reason = reason;
             context.set_timer(context.now + KEYFRAME_AFTER, Timer::LayerDeadline(key));
+        }
+        let before = std::mem::replace(&mut subscription.selection.layers, layers);
+        let position = &subscription.position;
+        // A switch reports the layers as well.
+        let current = position
+            .current
+            .filter(|_| position.pending_switch.is_none());
+        if before != layers
+            && let Some(encoding) = current
+        {
+            let rid = rid_of(ingress, subscription, encoding);
+            context.events.push(Event::LayerSwitch {
+                subscription: subscription.id,
+                from: rid.clone(),
+                to: rid,
+                reason,
+                wait_ms: None,
+                layers,
+            });
         }
     }
 

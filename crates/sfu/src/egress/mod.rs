@@ -34,6 +34,8 @@ mod switch;
 pub mod template;
 mod wishes;
 
+use std::time::Duration;
+
 use crate::keys::{EncodingKey, PublicationKey, SubscriberKey, SubscriptionKey};
 use crate::slab::{Slab, SlabMap};
 use audience::{Audience, Subscribers};
@@ -79,6 +81,13 @@ impl Egress {
     /// Request a round of sending for what is sent beside media.
     pub fn request_round(&mut self) {
         self.schedule.request_round();
+    }
+
+    /// Return how long the media to a subscriber waits at its bottleneck, where that is measured.
+    #[must_use]
+    pub fn queueing(&self, key: SubscriberKey) -> Option<Duration> {
+        let subscriber = self.subscribers.get(key).filter(|it| it.media_bps > 0)?;
+        subscriber.budget.estimator.as_ref()?.queueing()
     }
 
     /// Return once whether a round of sending is requested.

@@ -135,6 +135,7 @@ impl Egress {
                 to: current,
                 reason,
                 wait_ms: None,
+                layers: selection.layers,
             });
         }
     }

@@ -21,7 +21,9 @@ use crate::context::Context;
 use crate::extensions::extension_map;
 use crate::ingress::publication::{Publication, parse_mid};
 use crate::keys::{PublicationKey, SubscriberKey};
-use crate::message::{CommandError, Preference, SubscribeRequest, SubscriptionId, Target};
+use crate::message::{
+    CommandError, Preference, SelectedLayers, SubscribeRequest, SubscriptionId, Target,
+};
 
 /// Counts of one subscription (webrtc-stats: outbound-rtp and remote-inbound-rtp).
 #[derive(Clone, Copy, Debug, Default)]
@@ -127,6 +129,8 @@ pub struct Selection {
     pub preference: Preference,
     /// The layer of the encoding that is granted.
     pub layer: Layer,
+    /// That layer by name, beside the highest one; `None` where the encoding has a single one.
+    pub layers: Option<SelectedLayers>,
     /// Whether it is paused for want of bandwidth.
     pub is_paused: bool,
     /// Reason of the last change of encoding.
@@ -240,6 +244,7 @@ impl Subscription {
                 target: request.target,
                 preference: request.preference,
                 layer: Layer::ALL,
+                layers: None,
                 is_paused: false,
                 last_reason: "none",
             },

@@ -219,5 +219,6 @@ fn layer_switch_event(
         to: rid(pending.encoding),
         reason: subscription.selection.last_reason,
         wait_ms: Some(now.since(pending.since).as_secs_f64() * 1e3),
+        layers: subscription.selection.layers,
     }
 }

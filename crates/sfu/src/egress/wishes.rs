@@ -10,7 +10,7 @@ use crate::allocate::{Ask, Candidate, FrameSize, Held, Rank, Wish};
 use crate::ingress::encoding::Encoding;
 use crate::ingress::publication::Publication;
 use crate::keys::{MAX_ENCODINGS, SubscriptionKey};
-use crate::message::Target;
+use crate::message::{SelectedLayers, Target};
 
 /// Bitrate of an encoding of known frame size until it is measured, bit/s for each pixel.
 const BPS_PER_PIXEL: u64 = 2;
@@ -74,6 +74,20 @@ impl Layers {
             },
             false => Layer::ALL,
         }
+    }
+
+    /// Return the layers of a candidate; `None` where its encoding has a single one.
+    #[must_use]
+    pub fn selected(&self, nth: usize) -> Option<SelectedLayers> {
+        let candidate = &self[nth];
+        let mut others = self.iter().filter(|it| it.encoding == candidate.encoding);
+        let highest = others.next_back()?;
+        others.next_back().map(|_| SelectedLayers {
+            spatial: candidate.spatial,
+            temporal: candidate.temporal,
+            highest_spatial: highest.spatial,
+            highest_temporal: highest.temporal,
+        })
     }
 
     /// Return the highest candidate of an encoding within a layer.

@@ -14,7 +14,10 @@ impl Room {
         parameters: DataParameters,
     ) -> Result<(), CommandError> {
         let key = self.names.transport(id)?;
-        self.data.set(context, (key, id), parameters);
+        if let Some(connection) = self.connections.get(key) {
+            let names = (key, id, connection.subscriber);
+            self.data.set(context, names, parameters);
+        }
         self.schedule_data(context);
         Ok(())
     }

@@ -117,7 +117,12 @@ impl Room {
         self.panic_if(Fault::Flush);
         let (ingress, transports) = (&self.ingress, &mut self.connections);
         let all = self.egress.flush(context, ingress, transports, most_bytes)
-            && self.data.flush(context, transports, most_bytes);
+            && self.data.flush(
+                context,
+                transports,
+                |key| self.egress.queueing(key),
+                most_bytes,
+            );
         self.pass_on_demands(context);
         all
     }
