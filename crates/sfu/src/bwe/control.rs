@@ -7,7 +7,7 @@ use wire::rtcp::TwccFeedback;
 use wire::time::Time;
 
 use super::Report;
-use super::gcc::Gcc;
+use super::gcc::{Gcc, START_BPS};
 use super::ledger::Ledger;
 use super::loss_rtt::LossRtt;
 use super::probe::Wants;
@@ -274,7 +274,8 @@ impl Load {
             has_failed: self.has_failed,
             is_audio_only: self.is_audio_only,
         };
-        let most_bps = self.wanted_bps.saturating_mul(CAP_PERCENT) / 100;
+        // Nothing is known yet of what a publisher that has just begun sends.
+        let most_bps = (self.wanted_bps.saturating_mul(CAP_PERCENT) / 100).max(START_BPS as u64);
         (wants, self.cap_bps.unwrap_or(most_bps) as f64)
     }
 
@@ -293,6 +294,22 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_measured_yet_does_not_bound_the_start() {
+        let most_bps = |wanted_bps, cap_bps| {
+            let load = Load {
+                wanted_bps,
+                cap_bps,
+                ..Load::default()
+            };
+            load.wants().1
+        };
+        assert_eq!(most_bps(0, None), 300_000.0);
+        assert_eq!(most_bps(60_000, None), 300_000.0);
+        assert_eq!(most_bps(1_000_000, None), 2_500_000.0);
+        assert_eq!(most_bps(0, Some(200_000)), 200_000.0);
+    }
 
     fn name(bwe: Bwe, feedback: &[&str]) -> Option<&'static str> {
         let values: Vec<_> = feedback.iter().map(ToString::to_string).collect();

@@ -250,6 +250,10 @@ impl Gcc {
     /// rates, and a video that stops until probes have passed is worse than a queue for a moment.
     /// The first probe goes to the estimate, and a full link lowers it at once.
     pub fn change_path(&mut self, now: Time) {
+        // The first path: nothing was measured on another one.
+        if self.is_start {
+            return;
+        }
         let (estimate_bps, max_bps) = (self.estimate_bps, self.max_bps);
         let mut probes = std::mem::replace(&mut self.probes, Controller::new(START_BPS));
         probes.verify(estimate_bps);

@@ -268,6 +268,21 @@ fn a_paused_sender_is_not_taken_for_a_silent_receiver() {
     assert_eq!(call.gcc.estimate_bps(), before);
 }
 
+#[test]
+fn the_first_path_is_no_change_of_the_path() {
+    let probed = |is_selected: bool| {
+        let mut sender = Sender::new();
+        if is_selected {
+            sender.gcc.change_path(sender.now);
+        }
+        assert!(sender.gcc.poll_probe(sender.now, &mut sender.ledger));
+        sender
+            .gcc
+            .probe_bytes(sender.now + Duration::from_millis(10))
+    };
+    assert_eq!(probed(true), probed(false));
+}
+
 /// Change to a path of this capacity after 10 s of 5 Mb/s.
 fn handed_over(kbps: f64) -> Call {
     let mut call = Call::new(Link::of_kbps(5_000.0));

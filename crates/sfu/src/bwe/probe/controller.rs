@@ -72,6 +72,8 @@ struct Active {
     stamps: u32,
     first_stamp: Time,
     last_stamp: Option<Time>,
+    /// The last round, whether anything could be sent in it or not.
+    last_round: Option<Time>,
     /// Bytes of the last stamp.
     last_bytes: u64,
 }
@@ -223,6 +225,7 @@ impl Controller {
             stamps: 0,
             first_stamp: now,
             last_stamp: None,
+            last_round: None,
             last_bytes: 0,
         });
         Some((self.last_id, rate_bps))
@@ -249,13 +252,14 @@ impl Controller {
     #[must_use]
     pub fn next_round(&self) -> Option<Time> {
         let active = self.active?;
-        Some(active.last_stamp.map_or(active.started, |at| at + ROUND))
+        Some(active.last_round.map_or(active.started, |at| at + ROUND))
     }
 
     /// Record the packets of a round of the active cluster, media included; return the cluster once
     /// it is complete.
     pub fn sent(&mut self, now: Time, packets: u32, bytes: u64) -> Option<Complete> {
         let active = self.active.as_mut()?;
+        active.last_round = Some(now);
         if packets > 0 {
             active.stamp(now);
             active.last_bytes += bytes;
@@ -390,6 +394,22 @@ mod tests {
             }
             now = controller.next_round().expect("active");
         }
+    }
+
+    #[test]
+    fn a_round_that_sends_nothing_is_not_repeated_at_once() {
+        let mut controller = Controller::new(3e5);
+        controller.set_wants(WANTS);
+        let mut now = Time::from_secs(1);
+        assert!(controller.poll(now, 3e5, true).is_some());
+        let mut rounds = 0;
+        while let Some(next) = controller.next_round() {
+            assert!(next > now || rounds == 0);
+            now = next;
+            rounds += 1;
+            controller.sent(now, 0, 0);
+        }
+        assert_eq!(rounds, 101, "250 ms");
     }
 
     fn found(target_bps: f64, rate_bps: f64) -> Found {
