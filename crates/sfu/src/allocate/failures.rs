@@ -13,6 +13,10 @@ const FAILS_WITHIN: Duration = Duration::from_secs(6);
 /// Then the same bitrate is not tried again for this long, twice as long after each further failure.
 const HELD_FOR: Duration = Duration::from_secs(12);
 const MOST_FAILURES: u32 = 3;
+/// So long after the first video a failure says little: the keyframes of all videos are sent at once.
+/// The bitrate is tried again soon.
+const SETTLES: Duration = Duration::from_secs(5);
+const HELD_AT_START_FOR: Duration = Duration::from_secs(2);
 /// An addition that lasted for so long was no failure.
 const LASTS: Duration = Duration::from_secs(20);
 /// A bitrate that is higher by this is an addition; measured bitrates vary by less.
@@ -27,6 +31,7 @@ const BELOW_FAILED_PERCENT: u64 = 75;
 pub(super) struct Failures {
     /// The last bitrate of all video, bit/s, and when it rose.
     video_bps: u64,
+    begun: Option<Time>,
     added: Option<Time>,
     /// Whether anything was added since the last failure.
     has_added: bool,
@@ -41,6 +46,9 @@ pub(super) struct Failures {
 impl Failures {
     /// Note the bitrate of all video that is sent.
     pub fn note_video(&mut self, now: Time, video_bps: u64) {
+        if video_bps > 0 {
+            self.begun.get_or_insert(now);
+        }
         let before_bps = std::mem::replace(&mut self.video_bps, video_bps);
         if before_bps > 0 && video_bps > before_bps / 100 * ADDED_PERCENT {
             (self.added, self.has_added) = (Some(now), true);
@@ -79,6 +87,10 @@ impl Failures {
             self.failed = self.failed.map(|(_, until)| (video_bps, until));
             return;
         }
+        if self.begun.is_some_and(|at| now.since(at) < SETTLES) {
+            self.failed = Some((video_bps, now + HELD_AT_START_FOR));
+            return;
+        }
         // Transports of one bottleneck that fail together do not try again together.
         let spread = (now.as_nanos() ^ video_bps).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
         let held = HELD_FOR * (1 << self.count) * (256 + spread as u32) / 256;
@@ -111,6 +123,22 @@ mod tests {
         Time::from_millis(ms)
     }
 
+    fn settled() -> Failures {
+        let mut failures = Failures::default();
+        failures.note_video(Time::ZERO, 500_000);
+        failures
+    }
+
+    #[test]
+    fn what_failed_at_the_start_is_tried_again_soon() {
+        let mut failures = settled();
+        fail(&mut failures, 1_000);
+        assert!(failures.is_held(at(3_999)));
+        assert!(!failures.is_held(at(4_001)));
+        fail(&mut failures, 6_000);
+        assert!(failures.is_held(at(18_999)), "as the first failure");
+    }
+
     /// Add 1 Mb/s to 500 kb/s at this instant, and remove it after a second.
     fn fail(failures: &mut Failures, ms: u64) {
         failures.note_video(at(ms), 500_000);
@@ -122,8 +150,8 @@ mod tests {
 
     #[test]
     fn what_failed_is_not_tried_again_for_twice_as_long_each_time() {
-        let mut failures = Failures::default();
-        let mut ms = 1_000;
+        let mut failures = settled();
+        let mut ms = 10_000;
         for held in [12_000, 24_000, 48_000, 96_000, 96_000] {
             fail(&mut failures, ms);
             let end = ms + 1_000;
@@ -136,8 +164,8 @@ mod tests {
 
     #[test]
     fn what_lasts_is_no_failure() {
-        let mut failures = Failures::default();
-        for ms in [1_000, 200_000] {
+        let mut failures = settled();
+        for ms in [10_000, 200_000] {
             fail(&mut failures, ms);
             failures.note_video(at(ms + 20_000), 1_500_000);
             failures.note_video(at(ms + 41_000), 1_500_000);
@@ -148,31 +176,31 @@ mod tests {
 
     #[test]
     fn a_removal_without_an_addition_is_the_same_failure() {
-        let mut failures = Failures::default();
-        fail(&mut failures, 1_000);
+        let mut failures = settled();
+        fail(&mut failures, 10_000);
         for _ in 0..10 {
-            failures.note_removal(at(2_500));
+            failures.note_removal(at(11_500));
         }
-        assert_eq!(failures.ceiling_bps(at(2_600)), 375_000);
-        assert!(!failures.is_held(at(26_001)));
+        assert_eq!(failures.ceiling_bps(at(11_600)), 375_000);
+        assert!(!failures.is_held(at(35_001)));
     }
 
     #[test]
     fn wide_probes_end_the_hold_as_many_as_additions_failed() {
-        let mut failures = Failures::default();
-        fail(&mut failures, 1_000);
+        let mut failures = settled();
+        fail(&mut failures, 10_000);
         failures.note_probe(2_249_000);
-        assert!(failures.is_held(at(2_100)));
+        assert!(failures.is_held(at(11_100)));
         failures.note_probe(2_250_000);
-        assert!(!failures.is_held(at(2_100)));
-        fail(&mut failures, 4_000);
+        assert!(!failures.is_held(at(11_100)));
+        fail(&mut failures, 13_000);
         failures.note_probe(2_250_000);
-        assert!(failures.is_held(at(5_100)), "one of two");
+        assert!(failures.is_held(at(14_100)), "one of two");
         failures.note_probe(1_000_000);
         failures.note_probe(2_250_000);
-        assert!(failures.is_held(at(5_100)), "one of two");
+        assert!(failures.is_held(at(14_100)), "one of two");
         failures.note_probe(2_250_000);
-        assert!(!failures.is_held(at(5_100)));
-        assert_eq!(failures.ceiling_bps(at(5_100)), u64::MAX);
+        assert!(!failures.is_held(at(14_100)));
+        assert_eq!(failures.ceiling_bps(at(14_100)), u64::MAX);
     }
 }
