@@ -56,8 +56,6 @@ _SKIPPED = (
     "docs/glossary.md",
     "CHANGELOG.md",
     "tests/fixtures/",
-    "tests/interop/axe-core/",
-    "tests/interop/npm/",
     "sfukit/htmlreport/assets/uPlot",
 )
 

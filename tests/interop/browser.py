@@ -160,9 +160,10 @@ class Page:
             raise PageError("\n".join([description or exception["text"], *self.console[-20:]]))
         return result["result"].get("value")
 
-    async def include(self, script: Path) -> None:
-        """Run a script file in the page."""
-        await self.run(f"() => {{ {script.read_text()} }}")
+    async def include(self, script: Path | str) -> None:
+        """Run a script in the page: a file, or its text."""
+        text = script.read_text() if isinstance(script, Path) else script
+        await self.run(f"() => {{ {text} }}")
 
     async def screenshot(self, path: Path) -> None:
         """Save a screenshot of the tab as PNG."""

@@ -1,19 +1,17 @@
-"""WHIP and WHEP clients of the npm registry, loaded into a page (``tests/interop/npm``)."""
+"""WHIP and WHEP clients of the npm registry, loaded into a page."""
 
-import json
-from pathlib import Path
-
+from tests.interop import npm_packages
 from tests.interop.browser import Page
 
-_FOLDER = Path(__file__).parent / "npm"
+_SDP = "sdp-transform@2.15.0"
 _MODULES = {
-    "events": "events/events.js",
-    "sdp-transform": "sdp-transform/index.js",
-    "./parser": "sdp-transform/parser.js",
-    "./writer": "sdp-transform/writer.js",
-    "./grammar": "sdp-transform/grammar.js",
-    "@eyevinn/webrtc-player": "webrtc-player/main.js",
-    "@eyevinn/whip-web-client": "whip-web-client/whip-client.js",
+    "events": ("events@3.3.0", "events.js"),
+    "sdp-transform": (_SDP, "lib/index.js"),
+    "./parser": (_SDP, "lib/parser.js"),
+    "./writer": (_SDP, "lib/writer.js"),
+    "./grammar": (_SDP, "lib/grammar.js"),
+    "@eyevinn/webrtc-player": ("@eyevinn/webrtc-player@0.13.0", "dist/main.js"),
+    "@eyevinn/whip-web-client": ("@eyevinn/whip-web-client@1.1.7", "dist/whip-client.js"),
 }
 # Of advertisements, and of the protocol that preceded WHEP: the player uses neither for WHEP.
 _UNUSED = ("@eyevinn/csai-manager", "@eyevinn/whpp-client")
@@ -42,7 +40,7 @@ _LOAD = """async (sources, unused, esm) => {
 
 async def load(page: Page) -> None:
     """Load all clients into `window.npm`."""
-    sources = {name: (_FOLDER / path).read_text() for name, path in _MODULES.items()}
-    esm = {name: (_FOLDER / f"whip-whep/{name}.js").read_text() for name in ("whip", "whep")}
+    sources = {name: npm_packages.read(*place) for name, place in _MODULES.items()}
+    esm = {name: npm_packages.read("whip-whep@1.2.0", f"{name}.js") for name in ("whip", "whep")}
     assert await page.run("() => window.isSecureContext")
-    await page.run(_LOAD, json.loads(json.dumps(sources)), list(_UNUSED), esm)
+    await page.run(_LOAD, sources, list(_UNUSED), esm)

@@ -1,8 +1,4 @@
-"""The HTML report in a browser: no network, light and dark, a phone, a keyboard, axe-core.
-
-``axe-core/axe.min.js`` is that of the npm package axe-core 4.14.1 (MPL-2.0, its licence is beside
-it).
-"""
+"""The HTML report in a browser: no network, light and dark, a phone, a keyboard, axe-core."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -13,6 +9,7 @@ import pytest
 
 from sfukit.loadgen.latency import html as latency_html
 from sfukit.loadgen.reports import html
+from tests.interop import npm_packages
 from tests.interop.browser import Browser, Page, chromium
 from tests.latency_reports import a_report, independent, whole
 from tests.unit.loadgen.reports.runs import (
@@ -28,7 +25,6 @@ from tests.unit.loadgen.reports.runs import (
 
 pytestmark = pytest.mark.realtime
 
-AXE = Path(__file__).parent / "axe-core" / "axe.min.js"
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
 DESKTOP = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
 VIOLATIONS = """async () => (await axe.run()).violations.map((one) =>
@@ -61,6 +57,11 @@ PAGES = {name: html.page(report) for name, report in REPORTS.items()} | {
 }
 
 
+@pytest.fixture(scope="module")
+def axe() -> str:
+    return npm_packages.read("axe-core@4.14.1", "axe.min.js")
+
+
 @pytest.fixture
 async def offline(chromium_program: str) -> AsyncIterator[Browser]:
     # no name resolves and no proxy answers: a request of the page would fail and be reported
@@ -86,13 +87,15 @@ async def opened(
 
 
 @pytest.mark.parametrize("name", PAGES)
-async def test_a_report_is_accessible_and_fits(offline: Browser, tmp_path: Path, name: str) -> None:
+async def test_a_report_is_accessible_and_fits(
+    offline: Browser, axe: str, tmp_path: Path, name: str
+) -> None:
     for size, scheme in itertools.product((PHONE, DESKTOP), ("light", "dark")):
         page = await opened(offline, tmp_path, PAGES[name], size, scheme)
         assert await page.run(OVERFLOW) <= 0
         assert page.console == []
         assert set(page.requests) <= {(tmp_path / "report.html").as_uri(), "data:,"}
-        await page.include(AXE)
+        await page.include(axe)
         assert await page.run(VIOLATIONS) == [], (size, scheme)
         await page.run(OPEN_TABLES)
         assert await page.run(OVERFLOW) <= 0, "with all tables open"
@@ -100,10 +103,12 @@ async def test_a_report_is_accessible_and_fits(offline: Browser, tmp_path: Path,
 
 
 @pytest.mark.parametrize("name", ["failed", "latency"])
-async def test_open_tables_are_accessible(offline: Browser, tmp_path: Path, name: str) -> None:
+async def test_open_tables_are_accessible(
+    offline: Browser, axe: str, tmp_path: Path, name: str
+) -> None:
     page = await opened(offline, tmp_path, PAGES[name], PHONE, "light")
     await page.run(OPEN_TABLES)
-    await page.include(AXE)
+    await page.include(axe)
     assert await page.run(VIOLATIONS) == []
 
 
