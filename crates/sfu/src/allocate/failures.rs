@@ -15,7 +15,7 @@ const HELD_FOR: Duration = Duration::from_secs(12);
 const MOST_FAILURES: u32 = 3;
 /// So long after the first video a failure says little: the keyframes of all videos are sent at once.
 /// The bitrate is tried again soon.
-const SETTLES: Duration = Duration::from_secs(5);
+const SETTLES: Duration = Duration::from_millis(2_500);
 const HELD_AT_START_FOR: Duration = Duration::from_secs(2);
 /// An addition that lasted for so long was no failure.
 const LASTS: Duration = Duration::from_secs(20);
